@@ -1,0 +1,109 @@
+/**
+ * A pot is anything with room for spend: a prepaid wallet, or a limit per window (of a group, a user, a model, a
+ * provider). A request must fit every pot of its chain. A lane holds money drawn from all pots of one chain at once.
+ */
+import type { NanoUsd } from './money.ts';
+import type { Threshold } from './policy.ts';
+import type { Window } from './windows.ts';
+
+/** `<scope>#<window>`: `wallet/team_dev#life`, `budget/dev/day#d2026-11-23`, `budget/dev/each/ann#d…`, `provider/openai/month#m2026-11`. */
+export type PotKey = string;
+
+export interface Pot {
+  readonly key: PotKey;
+  /** What refusals and alerts call it: the key without its window. */
+  readonly scope: string;
+  readonly kind: 'wallet' | 'limit';
+  readonly owner: 'wallet' | 'budget' | 'user' | 'provider';
+  /** Of a limit: as the policy states it. A wallet's limit is its money. */
+  readonly limitNanoUsd?: NanoUsd;
+  /**
+   * Of a limit: where it bites (`limit × block percent`); absent on a soft one. Never passed by what the ledger charges.
+   */
+  readonly hardLimitNanoUsd?: NanoUsd;
+  /** Of a wallet: false lets `available` go below zero. Of a limit: whether it has a hard limit. */
+  readonly enforced: boolean;
+  readonly thresholds: readonly Threshold[];
+  readonly window: Window;
+}
+
+export interface Chain {
+  /** Fingerprint of the lane pots' keys: names the chain's lanes. */
+  readonly hash: string;
+  readonly wallet: Pot;
+  /** Budgets of the group, then of the provider. Their money travels through lanes. */
+  readonly limits: readonly Pot[];
+  /** Pots of the user: charged directly, in no lane's chain. */
+  readonly direct: readonly Pot[];
+  readonly walletId: string;
+  readonly groupId: string;
+  readonly providerId: string;
+  readonly userId: string;
+}
+
+/** Names a lane: the chain's fingerprint and the lane's number from 0. */
+export interface LaneId {
+  readonly chainHash: string;
+  readonly n: number;
+}
+
+/** A pot as stored. Absent amounts read as 0. */
+export interface PotState {
+  readonly key: PotKey;
+  readonly kind: 'wallet' | 'limit';
+  /** Wallet: free money, escrow in lanes already taken out. */
+  readonly availableNanoUsd: NanoUsd;
+  /** Wallet: all top-ups less withdrawals. */
+  readonly fundedNanoUsd: NanoUsd;
+  /** Wallet: `settled` at the last top-up, from which its percent counts. */
+  readonly baseNanoUsd: NanoUsd;
+  /** Limit: settled plus everything out in lanes. */
+  readonly committedNanoUsd: NanoUsd;
+  readonly settledNanoUsd: NanoUsd;
+  /** Alert markers by name (`50_20000000000`): when and whether sent. */
+  readonly alerts: Readonly<Record<string, AlertMarker>>;
+  /** Grants that find nothing to recall write this; until then a short pot refuses at once. */
+  readonly dryUntilEpochMs: number;
+  /** Limit at the last alert check; tells a raised limit from a new one. */
+  readonly seenLimitNanoUsd?: NanoUsd;
+}
+
+export interface AlertMarker {
+  readonly status: 'PENDING' | 'SENT';
+  readonly atEpochMs: number;
+}
+
+/** Money of one call in flight. `direct` are the user pots that were charged beside the lane. */
+export interface Hold {
+  readonly estimateNanoUsd: NanoUsd;
+  readonly direct: readonly PotKey[];
+}
+
+/** Invariant: `escrow = idle + Σ holds + unflushed`, so an escrow of 0 means an empty lane. */
+export interface LaneState {
+  readonly id: LaneId;
+  readonly idleNanoUsd: NanoUsd;
+  readonly escrowNanoUsd: NanoUsd;
+  readonly unflushedNanoUsd: NanoUsd;
+  readonly holds: ReadonlyMap<string, Hold>;
+  /** The wallet's key first. */
+  readonly chain: readonly PotKey[];
+  readonly walletId: string;
+  readonly groupId: string;
+  readonly providerId: string;
+  readonly lastUseEpochMs: number;
+  readonly lastGrantNanoUsd?: NanoUsd;
+  readonly lastGrantEpochMs?: number;
+  /** How many lanes the chain has; kept on lane 0. */
+  readonly laneCount: number;
+}
+
+/** Most holds in one lane: a seventeenth goes to another lane. */
+export const MAX_HOLDS_PER_LANE = 16;
+
+/** The money of holds in flight in a lane. */
+export function heldNanoUsd(lane: Pick<LaneState, 'holds'>): NanoUsd {
+  let sum = 0n;
+  for (const hold of lane.holds.values()) sum += hold.estimateNanoUsd;
+  return sum;
+}
