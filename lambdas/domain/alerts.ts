@@ -15,6 +15,8 @@ export interface Alert {
   /** The highest percent crossed; `mergedPercents` are the lower ones told by the same message. */
   readonly percent?: number;
   readonly mergedPercents?: readonly number[];
+  /** This crossing was told by the message of a higher one, whose id this is. */
+  readonly mergedInto?: string;
   readonly spentUsd?: string;
   readonly limitUsd?: string;
   /** ISO instant; absent for what never resets. */

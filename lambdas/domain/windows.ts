@@ -82,3 +82,38 @@ export class WindowCalendar {
     return window;
   }
 }
+
+/** The window that a key names, in a timezone; undefined when the text is no window's key. */
+export function windowOfKey(key: string, timezone: string): Window | undefined {
+  if (key === LIFE.key) return LIFE;
+  try {
+    switch (key[0]) {
+      case 'h':
+        return matching('hour', key, Date.parse(`${key.slice(1)}:00:00Z`), timezone);
+      case 'd':
+        return matching('day', key, dayStartMs(Temporal.PlainDate.from(key.slice(1)), timezone), timezone);
+      case 'w':
+        return matching('week', key, dayStartMs(mondayOf(key), timezone), timezone);
+      case 'm':
+        return matching('month', key, dayStartMs(Temporal.PlainDate.from(`${key.slice(1)}-01`), timezone), timezone);
+      default:
+        return undefined;
+    }
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
+}
+
+function matching(kind: WindowKind, key: string, atEpochMs: number, timezone: string): Window | undefined {
+  if (!Number.isFinite(atEpochMs)) return undefined;
+  const window = windowAt(kind, atEpochMs, timezone);
+  return window.key === key ? window : undefined;
+}
+
+function mondayOf(key: string): Temporal.PlainDate {
+  const [, year = '', week = ''] = /^w(\d{4})-W(\d{2})$/.exec(key) ?? [];
+  // 4 January always lies in the first ISO week.
+  const first = Temporal.PlainDate.from(`${year}-01-04`);
+  return first.subtract({ days: first.dayOfWeek - 1 }).add({ days: (Number(week) - 1) * 7 });
+}

@@ -1,0 +1,237 @@
+/**
+ * Raises what a threshold says: once per pot, window, percent and limit. The marker on the pot decides who tells it;
+ * a marker that stays PENDING is told again, so a crash delays an alert and never loses it.
+ */
+import {
+  type Alert,
+  type Level,
+  blockPercent,
+  crossingSettledNanoUsd,
+  isCrossed,
+  levelOf,
+  markerName,
+  thresholdAlert,
+} from '../domain/alerts.ts';
+import { type NanoUsd, formatUsd } from '../domain/money.ts';
+import type { Policy, Threshold } from '../domain/policy.ts';
+import type { Pot, PotKey, PotState } from '../domain/pots.ts';
+import { type Persistence, isTransient, persist } from './persistence.ts';
+import type { AlertLog, AlertPublisher, LedgerStore } from './ports.ts';
+
+/** A marker that is PENDING for longer is told again: whoever raised it is gone. */
+const REDRIVE_MS = 60_000;
+
+/** Told what the desk could not do, with ids only. */
+export interface Reporter {
+  info(message: string, fields?: Readonly<Record<string, unknown>>): void;
+  warn(message: string, fields?: Readonly<Record<string, unknown>>): void;
+  error(message: string, fields?: Readonly<Record<string, unknown>>): void;
+}
+
+export interface AlertDeskDeps {
+  readonly store: LedgerStore;
+  readonly publisher: AlertPublisher;
+  readonly log: AlertLog;
+  readonly persistence: Persistence;
+  readonly reporter: Reporter;
+}
+
+export class AlertDesk {
+  private readonly deps: AlertDeskDeps;
+  private readonly toldOverages = new Set<string>();
+
+  constructor(deps: AlertDeskDeps) {
+    this.deps = deps;
+  }
+
+  /**
+   * Checks pots against what is settled. Run it after a flush, and after a limit has changed.
+   * @returns the states read, and whether every crossed threshold has been told
+   */
+  async check(
+    policy: Policy,
+    pots: readonly Pot[],
+  ): Promise<{ readonly states: ReadonlyMap<PotKey, PotState>; readonly clean: boolean }> {
+    const { store, persistence } = this.deps;
+    const watched = pots.filter((pot) => policy.costTracking.enabled && pot.thresholds.length > 0);
+    if (watched.length === 0) return { states: new Map(), clean: true };
+    const states = await persist(
+      () =>
+        store.readPots(
+          watched.map((pot) => pot.key),
+          { consistent: true },
+        ),
+      persistence,
+    );
+    let clean = true;
+    for (const pot of watched) {
+      const state = states.get(pot.key);
+      if (state !== undefined && !(await this.checkPot(policy, pot, state))) clean = false;
+    }
+    return { states, clean };
+  }
+
+  /** A refusal is the moment at which a block bites, even when spend has not reached it: told once, like the crossing. */
+  async refused(policy: Policy, pot: Pot, state: PotState | undefined): Promise<void> {
+    const percent = blockPercent(pot.thresholds);
+    if (percent === undefined || !pot.enforced || !policy.costTracking.enabled) return;
+    const level = levelOf(pot, state);
+    const marker = markerName(percent, level);
+    if (state?.alerts[marker] !== undefined) return;
+    const now = this.deps.persistence.clock.now();
+    try {
+      const mine = await this.raise(pot, marker, now, undefined);
+      if (mine) await this.tell(pot, marker, thresholdAlert(policy, pot, [{ percent, action: 'block' }], level, now, true));
+    } catch (error) {
+      if (!isTransient(error)) throw error;
+      this.deps.reporter.warn('block alert not raised yet', { pot: pot.key, marker });
+    }
+  }
+
+  /**
+   * A provider billed more than the bound, which is a defect of the bound. Every one stands in its entry; one a day,
+   * target and process is told.
+   */
+  async overage(policy: Policy, target: string, hid: string, lossNanoUsd: NanoUsd, estimateNanoUsd: NanoUsd): Promise<void> {
+    const raisedAt = new Date(this.deps.persistence.clock.now()).toISOString();
+    const alertId = `overage/${target}#d${raisedAt.slice(0, 10)}`;
+    if (this.toldOverages.has(alertId)) return;
+    this.toldOverages.add(alertId);
+    const alert: Alert = {
+      alertId,
+      stage: policy.stage,
+      kind: 'overage',
+      severity: policy.alerts.severity,
+      subject: target,
+      spentUsd: formatUsd(estimateNanoUsd + lossNanoUsd),
+      limitUsd: formatUsd(estimateNanoUsd),
+      owner: policy.alerts.owner ?? policy.owner,
+      runbook: policy.alerts.runbook,
+      title: `[${policy.stage}] ${target} billed $${formatUsd(lossNanoUsd)} more than the bound of a request`,
+      action: `The bound was charged and the rest recorded as a loss in entry ${hid}. Check the price and the output_cap_field of ${target}.`,
+      raisedAt,
+    };
+    try {
+      await this.deps.log.record(alert);
+      await this.deps.publisher.publish(alert);
+    } catch (error) {
+      this.toldOverages.delete(alertId);
+      this.deps.reporter.warn('overage alert not sent; the next overage tries again', { alertId, reason: nameOf(error) });
+    }
+  }
+
+  /** True when nothing of this pot is left to tell. */
+  private async checkPot(policy: Policy, pot: Pot, state: PotState): Promise<boolean> {
+    const level = levelOf(pot, state);
+    const now = this.deps.persistence.clock.now();
+    await this.noteLimit(pot, state, level, now);
+    const crossed = pot.thresholds
+      .filter((threshold) => isCrossed(threshold.percent, level))
+      .toSorted((a, b) => b.percent - a.percent);
+    const untold = crossed.filter((threshold) => state.alerts[markerName(threshold.percent, level)] === undefined);
+    let clean = true;
+    const [top, ...lower] = untold;
+    if (top !== undefined) {
+      const told = crossed.find((threshold) => threshold.percent > top.percent);
+      clean =
+        told === undefined
+          ? await this.tellCrossing(policy, pot, state, level, top, lower)
+          : await this.merge(policy, pot, state, level, told, untold);
+    }
+    for (const threshold of pot.thresholds) {
+      const marker = markerName(threshold.percent, level);
+      const standing = state.alerts[marker];
+      if (standing?.status !== 'PENDING') continue;
+      clean = false;
+      if (now - standing.atEpochMs > REDRIVE_MS) {
+        const reached = isCrossed(threshold.percent, level);
+        if (await this.tell(pot, marker, thresholdAlert(policy, pot, [threshold], level, now, !reached))) clean = true;
+      }
+    }
+    return clean;
+  }
+
+  private async tellCrossing(
+    policy: Policy,
+    pot: Pot,
+    state: PotState,
+    level: Level,
+    top: Threshold,
+    lower: readonly Threshold[],
+  ): Promise<boolean> {
+    const now = this.deps.persistence.clock.now();
+    const marker = markerName(top.percent, level);
+    const mine = await this.raise(pot, marker, now, crossingSettledNanoUsd(top.percent, level, state, pot.kind));
+    // Somebody else tells it; the lower ones are merged by whoever finds them next.
+    if (!mine) return false;
+    await this.merge(policy, pot, state, level, top, lower);
+    return this.tell(pot, marker, thresholdAlert(policy, pot, [top, ...lower], level, now, false));
+  }
+
+  /** Records lower crossings that a higher one's message tells too. */
+  private async merge(
+    policy: Policy,
+    pot: Pot,
+    state: PotState,
+    level: Level,
+    top: Threshold,
+    lower: readonly Threshold[],
+  ): Promise<boolean> {
+    const { store, log, persistence } = this.deps;
+    const now = persistence.clock.now();
+    for (const threshold of lower) {
+      const marker = markerName(threshold.percent, level);
+      if (!(await this.raise(pot, marker, now, crossingSettledNanoUsd(threshold.percent, level, state, pot.kind)))) continue;
+      const alert = thresholdAlert(policy, pot, [threshold], level, now, false);
+      await log.record({ ...alert, mergedInto: `${pot.key}:${markerName(top.percent, level)}` });
+      await persist(() => store.sendMarker(pot.key, marker, now), persistence);
+    }
+    return true;
+  }
+
+  /** A lost reply may hide that the marker is ours. Then it stays PENDING, and the next check tells it. */
+  private raise(pot: Pot, marker: string, now: number, ifSettled: NanoUsd | undefined): Promise<boolean> {
+    return persist(() => this.deps.store.raiseMarker(pot, marker, now, ifSettled), this.deps.persistence);
+  }
+
+  /** Publishes, then marks as sent. A receiver that does not answer leaves the marker PENDING. */
+  private async tell(pot: Pot, marker: string, alert: Alert): Promise<boolean> {
+    const { store, log, publisher, persistence, reporter } = this.deps;
+    try {
+      await log.record(alert);
+      await publisher.publish(alert);
+      await persist(() => store.sendMarker(pot.key, marker, persistence.clock.now()), persistence);
+      return true;
+    } catch (error) {
+      reporter.warn('alert not sent yet; the keeper will try again', {
+        alertId: alert.alertId,
+        reason: nameOf(error),
+      });
+      return false;
+    }
+  }
+
+  /**
+   * After a raised limit the percents that spend has already passed stay silent; those above are armed by their new
+   * markers. After a lowered one, those now passed are simply crossed.
+   */
+  private async noteLimit(pot: Pot, state: PotState, level: Level, now: number): Promise<void> {
+    if (pot.kind !== 'limit' || state.seenLimitNanoUsd === level.limitNanoUsd) return;
+    const { store, persistence } = this.deps;
+    const before = state.seenLimitNanoUsd;
+    if (before !== undefined && before < level.limitNanoUsd) {
+      for (const threshold of pot.thresholds) {
+        const marker = markerName(threshold.percent, level);
+        const old = state.alerts[markerName(threshold.percent, { ...level, limitName: before.toString() })];
+        if (old === undefined || !isCrossed(threshold.percent, level) || state.alerts[marker] !== undefined) continue;
+        await this.raise(pot, marker, now, undefined);
+        await persist(() => store.sendMarker(pot.key, marker, now), persistence);
+      }
+    }
+    await persist(() => store.noteLimit(pot.key, level.limitNanoUsd), persistence);
+  }
+}
+
+function nameOf(error: unknown): string {
+  return error instanceof Error ? error.name : 'unknown';
+}

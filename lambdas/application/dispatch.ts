@@ -1,0 +1,188 @@
+/**
+ * The dispatch of a request over the targets of its route: hold, send, and on a failure that the route's fallback
+ * covers, settle and go on to the next. Nothing is sent without a hold, and every hold made here is settled here or handed on with the answer.
+ */
+import type { EntryDetail } from '../domain/entries.ts';
+import type { NanoUsd } from '../domain/money.ts';
+import type { ConsumerGroup, Policy, Route } from '../domain/policy.ts';
+import type { MoneyRefusal } from '../domain/refusals.ts';
+import { type AnswerLimits, type AttemptReport, type PricedTarget, type SendResult, failureCharge, send } from './attempt.ts';
+import { type Held, LedgerUnavailableError, type Payments } from './payments.ts';
+import type { Clock } from './ports.ts';
+import type { Log, ProviderClient } from './ports-provider.ts';
+
+export interface DispatchDeps {
+  readonly payments: Payments;
+  readonly providers: ProviderClient;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export interface Dispatch {
+  readonly requestId: string;
+  readonly policy: Policy;
+  readonly group: ConsumerGroup;
+  readonly userId: string;
+  readonly route: Route;
+  /** In the order in which they are tried. */
+  readonly candidates: readonly PricedTarget[];
+  readonly wantsStream: boolean;
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly startedEpochMs: number;
+  /** What every entry of this request says. */
+  readonly detail: EntryDetail;
+  readonly onSent: () => void;
+  readonly limits: AnswerLimits;
+}
+
+/** Money was held for the answer and must be settled by whoever takes it. */
+export interface Won {
+  readonly held: Held;
+  readonly candidate: PricedTarget;
+  readonly attempt: number;
+  readonly result: Exclude<SendResult, { kind: 'failed' }>;
+}
+
+export type DispatchFailure =
+  | { readonly code: 'money'; readonly refusal: MoneyRefusal }
+  | { readonly code: 'ledger_unavailable' }
+  | {
+      readonly code: 'providers_unavailable';
+      readonly timedOut: boolean;
+      readonly attempts: readonly AttemptReport[];
+      readonly retryAfterSeconds?: number;
+    };
+
+/** `attempts` counts sends; `chargedNanoUsd` is what failed ones cost. */
+export interface Dispatched {
+  readonly outcome: { readonly ok: true; readonly won: Won } | { readonly ok: false; readonly failure: DispatchFailure };
+  readonly attempts: number;
+  readonly chargedNanoUsd: NanoUsd;
+  readonly lastProvider?: string;
+}
+
+/** Tries the candidates until one answers, the fallback ends or the money does. */
+export async function dispatch(deps: DispatchDeps, job: Dispatch): Promise<Dispatched> {
+  const reports: AttemptReport[] = [];
+  const refusals: MoneyRefusal[] = [];
+  const retryAfters: number[] = [];
+  let attempts = 0;
+  let chargedNanoUsd = 0n;
+  let lastProvider: string | undefined;
+  const end = (outcome: Dispatched['outcome']): Dispatched => ({ outcome, attempts, chargedNanoUsd, lastProvider });
+
+  for (const candidate of job.candidates) {
+    if (attempts >= Math.max(1, job.route.fallback.attempts)) break;
+    const deadlineEpochMs = job.startedEpochMs + candidate.provider.timeoutMs.total;
+    if (attempts > 0 && deps.clock.now() >= deadlineEpochMs) {
+      reports.push({ provider: candidate.target.provider, model: candidate.target.model, reason: 'timeout' });
+      break;
+    }
+    const hold = await holdFor(deps, job, candidate);
+    if (hold === undefined) return end({ ok: false, failure: { code: 'ledger_unavailable' } });
+    if (!hold.ok) {
+      if (hold.by === 'caller') return end({ ok: false, failure: { code: 'money', refusal: hold.refusal } });
+      refusals.push(hold.refusal);
+      reports.push({ provider: candidate.target.provider, model: candidate.target.model, reason: hold.refusal.code });
+      if (!job.route.fallback.on.includes('provider_budget')) break;
+      continue;
+    }
+    attempts += 1;
+    lastProvider = candidate.target.provider;
+    const detail = detailOf(job, candidate, attempts);
+    const result = await sendHeld(deps, job, candidate, hold.held, detail, deadlineEpochMs);
+    if (result.kind !== 'failed') return end({ ok: true, won: { held: hold.held, candidate, attempt: attempts, result } });
+
+    const charge = failureCharge(job.policy, candidate, result);
+    chargedNanoUsd += charge.nanoUsd;
+    deps.log.warn('attempt failed', {
+      requestId: job.requestId,
+      provider: candidate.target.provider,
+      model: candidate.target.model,
+      attempt: attempts,
+      reason: result.reason,
+    });
+    // Awaited: its hold must not stand in the way of the next one.
+    await settleSafely(deps, hold.held, charge.nanoUsd, { ...detail, ...charge.detail });
+    reports.push(result.report);
+    if (result.retryAfterSeconds !== undefined) retryAfters.push(result.retryAfterSeconds);
+    if (!job.route.fallback.on.includes(result.trigger)) break;
+  }
+  return end({ ok: false, failure: allFailed(attempts, reports, refusals, retryAfters) });
+}
+
+/** Settles, and leaves to the keeper what could not be written: an answer is never lost to the books. */
+export async function settleSafely(deps: DispatchDeps, held: Held, actualNanoUsd: NanoUsd, detail: EntryDetail): Promise<void> {
+  try {
+    await deps.payments.settle(held, actualNanoUsd, detail);
+  } catch (error) {
+    deps.log.error('settlement left to the keeper', { requestId: detail.requestId, hid: held.hid, error: nameOf(error) });
+  }
+}
+
+/** What an entry says of an attempt. */
+export function detailOf(job: Pick<Dispatch, 'detail'>, candidate: PricedTarget, attempt: number): EntryDetail {
+  return { ...job.detail, provider: candidate.target.provider, model: candidate.target.model, attempt };
+}
+
+async function holdFor(deps: DispatchDeps, job: Dispatch, candidate: PricedTarget): ReturnTypeOfHold {
+  try {
+    return await deps.payments.hold({
+      policy: job.policy,
+      group: job.group,
+      userId: job.userId,
+      route: job.route.model,
+      target: candidate.target,
+      price: candidate.price,
+      boundNanoUsd: candidate.boundNanoUsd,
+    });
+  } catch (error) {
+    if (!(error instanceof LedgerUnavailableError)) throw error;
+    deps.log.error('the ledger did not answer', { requestId: job.requestId, error: error.code });
+    return undefined;
+  }
+}
+
+type ReturnTypeOfHold = Promise<Awaited<ReturnType<Payments['hold']>> | undefined>;
+
+async function sendHeld(
+  deps: DispatchDeps,
+  job: Dispatch,
+  candidate: PricedTarget,
+  held: Held,
+  detail: EntryDetail,
+  deadlineEpochMs: number,
+): Promise<SendResult> {
+  try {
+    const call = { path: job.path, headers: job.headers, deadlineEpochMs, onSent: job.onSent };
+    return await send(deps.providers, candidate, call, job.wantsStream, job.limits);
+  } catch (error) {
+    // A defect here leaves open what was sent: the bound is what it can have cost.
+    await settleSafely(deps, held, candidate.boundNanoUsd, { ...detail, outcome: 'internal', estimated: true });
+    throw error;
+  }
+}
+
+function allFailed(
+  attempts: number,
+  reports: readonly AttemptReport[],
+  refusals: readonly MoneyRefusal[],
+  retryAfters: readonly number[],
+): DispatchFailure {
+  const refusal = refusals.find((candidate) => candidate.code === 'funds_reserved') ?? refusals[0];
+  if (attempts === 0 && refusal !== undefined) return { code: 'money', refusal };
+  const failed = reports.filter((report) => !refusals.some((candidate) => candidate.code === report.reason));
+  return {
+    code: 'providers_unavailable',
+    timedOut:
+      failed.length > 0 &&
+      failed.every((report) => report.reason === 'timeout' || report.reason === 'connect_timeout' || report.status === 408),
+    attempts: reports,
+    retryAfterSeconds: retryAfters.length > 0 ? Math.min(60, Math.max(1, Math.min(...retryAfters))) : undefined,
+  };
+}
+
+function nameOf(error: unknown): string {
+  return error instanceof Error ? error.name : 'unknown';
+}

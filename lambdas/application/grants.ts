@@ -1,0 +1,270 @@
+/**
+ * Fills a lane from the pots of its chain, for everybody who waits for that lane at once (single flight), in chunks that
+ * adapt to how fast the lane is used. Refuses when a pot has no room and nothing can be recalled.
+ */
+import { type NanoUsd, maxOf, minOf } from '../domain/money.ts';
+import type { Chain, LaneId, LaneState, Pot, PotKey, PotState } from '../domain/pots.ts';
+import { type Persistence, backoffMs, persist } from './persistence.ts';
+import { type LedgerStore, NotAppliedError, UnknownOutcomeError } from './ports.ts';
+import { type LaneSums, recall } from './recall.ts';
+import type { SpendWatch } from './spend-watch.ts';
+
+/** Which pot refused, with what it and its lanes had then. */
+export interface PotRefusal {
+  readonly pot: Pot;
+  readonly state: PotState | undefined;
+  readonly sums: LaneSums;
+}
+
+export type FundResult = { readonly ok: true } | { readonly ok: false; readonly refusal: PotRefusal };
+
+interface Waiter {
+  readonly estimateNanoUsd: NanoUsd;
+  /** The lane as the waiter's reserve found it; undefined when there was none. */
+  readonly seen: LaneState | undefined;
+  readonly resolve: (result: FundResult) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+interface DryPot {
+  readonly sums: LaneSums;
+  /** What its lanes had in all: once the pot tells another figure, the sums are out of date. */
+  readonly escrowNanoUsd: NanoUsd;
+  readonly untilEpochMs: number;
+}
+
+const QUICK_REFILL_MS = 60_000;
+const SLOW_REFILL_MS = 300_000;
+const MOST_ESTIMATES_A_CHUNK = 50n;
+const ROUNDS = 12;
+/** How long a pot whose recall freed nothing refuses without another recall. */
+export const DRY_MS = 1_000;
+
+export class Grants {
+  private readonly queues = new Map<string, Waiter[]>();
+  private readonly dry = new Map<PotKey, DryPot>();
+  private readonly store: LedgerStore;
+  private readonly persistence: Persistence;
+  private readonly watch: SpendWatch;
+
+  /** @param watch is told every pot that is read on the way, so that nobody has to read it again */
+  constructor(store: LedgerStore, persistence: Persistence, watch: SpendWatch) {
+    this.store = store;
+    this.persistence = persistence;
+    this.watch = watch;
+  }
+
+  /**
+   * Makes room for `estimateNanoUsd` in a lane. Ok means: reserve again; another caller may still be faster.
+   * @throws NotAppliedError or UnknownOutcomeError when the store stays away
+   */
+  fund(chain: Chain, lane: LaneId, estimateNanoUsd: NanoUsd, seen: LaneState | undefined): Promise<FundResult> {
+    const name = `${lane.chainHash}#${lane.n}`;
+    return new Promise((resolve, reject) => {
+      const waiter: Waiter = { estimateNanoUsd, seen, resolve, reject };
+      const queue = this.queues.get(name);
+      if (queue !== undefined) {
+        queue.push(waiter);
+        return;
+      }
+      const started = [waiter];
+      this.queues.set(name, started);
+      void this.serve(chain, lane, started, name);
+    });
+  }
+
+  /** Serves the queue of one lane, whoever joins meanwhile included. Never rejects. */
+  private async serve(chain: Chain, lane: LaneId, queue: Waiter[], name: string): Promise<void> {
+    while (queue.length > 0) {
+      const batch = queue.splice(0);
+      try {
+        const unserved = await this.grantFor(chain, lane, batch);
+        queue.unshift(...unserved);
+      } catch (error) {
+        for (const waiter of batch) waiter.reject(error);
+      }
+    }
+    this.queues.delete(name);
+  }
+
+  /** One grant for as many waiters as fit, first come first served; the others come back. A head that cannot fit is refused. */
+  private async grantFor(chain: Chain, laneId: LaneId, batch: readonly Waiter[]): Promise<readonly Waiter[]> {
+    const [head] = batch;
+    if (head === undefined) return [];
+    const pots = [chain.wallet, ...chain.limits];
+    let lane = batch.findLast((waiter) => waiter.seen !== undefined)?.seen;
+    let exact = false;
+    let fresh = false;
+    for (let round = 0; round < ROUNDS; round += 1) {
+      const states = await persist(() => this.readPots(pots, fresh), this.persistence);
+      const tightest = tightestPot(pots, states);
+      const room = tightest?.roomNanoUsd;
+      const idle = lane?.idleNanoUsd ?? 0n;
+      const served = fitting(batch, idle, room);
+      if (served.length === 0 && tightest !== undefined) {
+        const refusal = await this.makeRoom(tightest, chain, laneId, head.estimateNanoUsd - idle, states);
+        if (refusal === undefined) {
+          fresh = true;
+          continue;
+        }
+        // What this lane has may have grown since the head saw it short: look once more before refusing.
+        const now = await persist(() => this.store.readLane(laneId, { consistent: true }), this.persistence);
+        if ((now?.idleNanoUsd ?? 0n) >= head.estimateNanoUsd) {
+          head.resolve({ ok: true });
+          return batch.slice(1);
+        }
+        if (now !== undefined && now.idleNanoUsd > idle) {
+          lane = now;
+          continue;
+        }
+        head.resolve({ ok: false, refusal });
+        return batch.slice(1);
+      }
+      const need = maxOf(0n, sumOf(served) - idle);
+      const amount = exact ? need : chunkNanoUsd(need, head.estimateNanoUsd, room, lane, this.persistence.clock.now());
+      const granted = await this.tryGrant(chain, laneId, pots, amount, lane);
+      if (granted.done) {
+        for (const waiter of served) waiter.resolve({ ok: true });
+        return batch.slice(served.length);
+      }
+      exact = true;
+      fresh = true;
+      if (granted.lane !== undefined) lane = granted.lane;
+      await this.persistence.clock.sleep(backoffMs(round, this.persistence.random));
+    }
+    throw new NotAppliedError(`no grant for lane ${laneId.chainHash}#${laneId.n} in ${ROUNDS} rounds`);
+  }
+
+  private async tryGrant(
+    chain: Chain,
+    laneId: LaneId,
+    pots: readonly Pot[],
+    amountNanoUsd: NanoUsd,
+    lane: LaneState | undefined,
+  ): Promise<{ readonly done: boolean; readonly lane?: LaneState }> {
+    if (amountNanoUsd === 0n) return { done: true };
+    try {
+      const outcome = await this.store.grant({
+        lane: laneId,
+        chain,
+        pots,
+        amountNanoUsd,
+        flushNanoUsd: lane?.unflushedNanoUsd ?? 0n,
+        nowEpochMs: this.persistence.clock.now(),
+      });
+      if (outcome.ok) {
+        if (lane !== undefined) this.watch.noteFlushed(pots, lane);
+        return { done: true };
+      }
+      return outcome.reason === 'lane'
+        ? { done: false, lane: outcome.lane ?? (await this.store.readLane(laneId)) }
+        : { done: false };
+    } catch (error) {
+      if (error instanceof NotAppliedError) return { done: false };
+      // Nobody knows: reserve and see. Granted twice, it is only idle money that a recall or the keeper takes back.
+      if (error instanceof UnknownOutcomeError) return { done: true };
+      throw error;
+    }
+  }
+
+  /** Frees `need` in the tightest pot. Undefined: look again. Otherwise the facts of the refusal. */
+  private async makeRoom(
+    tightest: TightPot,
+    chain: Chain,
+    lane: LaneId,
+    needNanoUsd: NanoUsd,
+    states: ReadonlyMap<PotKey, PotState>,
+  ): Promise<PotRefusal | undefined> {
+    const { pot, roomNanoUsd } = tightest;
+    const state = states.get(pot.key);
+    const now = this.persistence.clock.now();
+    const known = this.dry.get(pot.key);
+    if (known !== undefined && known.untilEpochMs > now && known.escrowNanoUsd === escrowOf(state))
+      return { pot, state, sums: known.sums };
+    const result = await recall(this.store, this.persistence, pot, chain, lane, needNanoUsd - roomNanoUsd);
+    if (result.freedNanoUsd > 0n) return undefined;
+    this.rememberDry(pot.key, { sums: result, escrowNanoUsd: escrowOf(state), untilEpochMs: now + DRY_MS });
+    return { pot, state, sums: result };
+  }
+
+  /** After a settlement of this process the pot may have room again: forget that it was dry. */
+  forgetDry(): void {
+    this.dry.clear();
+  }
+
+  private rememberDry(key: PotKey, dry: DryPot): void {
+    if (this.dry.size >= 1_000) this.dry.clear();
+    this.dry.set(key, dry);
+  }
+
+  private async readPots(pots: readonly Pot[], consistent: boolean): Promise<ReadonlyMap<PotKey, PotState>> {
+    const states = await this.store.readPots(
+      pots.map((pot) => pot.key),
+      { consistent },
+    );
+    this.watch.notePots(states, this.persistence.clock.now());
+    return states;
+  }
+}
+
+/** Money of a pot that is out in lanes. */
+function escrowOf(state: PotState | undefined): NanoUsd {
+  if (state === undefined) return 0n;
+  if (state.kind === 'limit') return state.committedNanoUsd - state.settledNanoUsd;
+  return state.fundedNanoUsd - state.availableNanoUsd - state.settledNanoUsd;
+}
+
+interface TightPot {
+  readonly pot: Pot;
+  readonly roomNanoUsd: NanoUsd;
+}
+
+/** The enforced pot with the least room; undefined when no pot of the chain is enforced. */
+function tightestPot(pots: readonly Pot[], states: ReadonlyMap<PotKey, PotState>): TightPot | undefined {
+  return pots.reduce<TightPot | undefined>((tightest, pot) => {
+    const roomNanoUsd = roomOf(pot, states.get(pot.key));
+    if (roomNanoUsd === undefined) return tightest;
+    return tightest === undefined || roomNanoUsd < tightest.roomNanoUsd ? { pot, roomNanoUsd } : tightest;
+  }, undefined);
+}
+
+/** What a grant may still take; undefined without a hard limit. */
+export function roomOf(pot: Pot, state: PotState | undefined): NanoUsd | undefined {
+  if (!pot.enforced) return undefined;
+  if (pot.kind === 'wallet') return state?.availableNanoUsd ?? 0n;
+  return (pot.hardLimitNanoUsd ?? 0n) - (state?.committedNanoUsd ?? 0n);
+}
+
+function sumOf(waiters: readonly Waiter[]): NanoUsd {
+  return waiters.reduce((sum, waiter) => sum + waiter.estimateNanoUsd, 0n);
+}
+
+/** The longest run of waiters from the head that the lane's idle money and the pots' room can pay together. */
+function fitting(batch: readonly Waiter[], idle: NanoUsd, room: NanoUsd | undefined): readonly Waiter[] {
+  if (room === undefined) return batch;
+  let sum = 0n;
+  const end = batch.findIndex((waiter) => {
+    sum += waiter.estimateNanoUsd;
+    return sum - idle > room;
+  });
+  return end === -1 ? batch : batch.slice(0, end);
+}
+
+/**
+ * How much to draw: what is needed, or a chunk that doubles when the last one lasted less than a minute, at most
+ * 50 estimates and a quarter of the room shared by the chain's lanes.
+ */
+export function chunkNanoUsd(
+  need: NanoUsd,
+  estimate: NanoUsd,
+  room: NanoUsd | undefined,
+  lane: Pick<LaneState, 'lastGrantNanoUsd' | 'lastGrantEpochMs' | 'laneCount'> | undefined,
+  nowEpochMs: number,
+): NanoUsd {
+  const last = lane?.lastGrantNanoUsd;
+  if (lane === undefined || last === undefined) return need;
+  const sinceMs = nowEpochMs - (lane.lastGrantEpochMs ?? nowEpochMs);
+  const chunk = sinceMs < QUICK_REFILL_MS ? last * 2n : sinceMs > SLOW_REFILL_MS ? last / 2n : last;
+  const share = room === undefined ? chunk : room / (4n * BigInt(Math.max(1, lane.laneCount)));
+  return maxOf(need, minOf(chunk, MOST_ESTIMATES_A_CHUNK * estimate, share));
+}

@@ -1,0 +1,158 @@
+/**
+ * Takes the money of one call: picks a lane, reserves in one conditional write, and fills the lane when it is short.
+ * Every physical send has its own hold id, so that a lost reply can never be paid twice.
+ */
+import { type Entry, makeHoldId } from '../domain/entries.ts';
+import type { NanoUsd } from '../domain/money.ts';
+import type { Chain, Hold, LaneId, LaneState, PotKey } from '../domain/pots.ts';
+import { Grants, type PotRefusal } from './grants.ts';
+import { type Persistence, backoffMs, isTransient, persist } from './persistence.ts';
+import { type LedgerStore, NotAppliedError, type ReserveOutcome, UnknownOutcomeError } from './ports.ts';
+
+export type LaneHoldResult =
+  | { readonly ok: true; readonly hid: string; readonly lane: LaneId; readonly hold: Hold; readonly state?: LaneState }
+  | { readonly ok: false; readonly refusal: PotRefusal };
+
+export interface LaneLimits {
+  /** Most lanes of one chain: 16 calls in flight each. */
+  readonly mostLanes: number;
+  /** How long one hold may be tried before the ledger counts as away, ms. */
+  readonly patienceMs: number;
+}
+
+export const DEFAULT_LANE_LIMITS: LaneLimits = { mostLanes: 256, patienceMs: 8_000 };
+const MOST_LOST_REPLIES = 2;
+
+export class Lanes {
+  /** Lane counts as last seen; a hint: a cold process starts with one lane and learns. */
+  private readonly laneCounts = new Map<string, number>();
+  private readonly store: LedgerStore;
+  private readonly grants: Grants;
+  private readonly persistence: Persistence;
+  private readonly limits: LaneLimits;
+
+  constructor(store: LedgerStore, grants: Grants, persistence: Persistence, limits: LaneLimits = DEFAULT_LANE_LIMITS) {
+    this.store = store;
+    this.grants = grants;
+    this.persistence = persistence;
+    this.limits = limits;
+  }
+
+  /**
+   * @param expiresAtEpochSeconds when the keeper may decide the hold
+   * @throws NotAppliedError or UnknownOutcomeError when the store stays away: nothing may be sent
+   */
+  async hold(chain: Chain, estimateNanoUsd: NanoUsd, expiresAtEpochSeconds: number): Promise<LaneHoldResult> {
+    const { clock, random } = this.persistence;
+    const giveUpAtEpochMs = clock.now() + this.limits.patienceMs;
+    const hold: Hold = { estimateNanoUsd, direct: chain.direct.map((pot) => pot.key) };
+    const full = new Set<number>();
+    let n = this.pick(chain.hash, full);
+    let lostReplies = 0;
+    for (let attempt = 0; ; attempt += 1) {
+      const lane: LaneId = { chainHash: chain.hash, n };
+      const hid = makeHoldId(expiresAtEpochSeconds, random.id(12));
+      let outcome: ReserveOutcome;
+      try {
+        outcome = await this.store.reserve({ lane, hid, estimateNanoUsd, direct: chain.direct, nowEpochMs: clock.now() });
+      } catch (error) {
+        if (error instanceof UnknownOutcomeError) {
+          lostReplies += 1;
+          await this.voidHold(chain, lane, hid, hold);
+        }
+        if (!isTransient(error) || lostReplies > MOST_LOST_REPLIES || clock.now() >= giveUpAtEpochMs) throw error;
+        await clock.sleep(backoffMs(attempt, random));
+        continue;
+      }
+      if (outcome.ok) {
+        this.learn(chain.hash, outcome.lane);
+        return { ok: true, hid, lane, hold, state: outcome.lane };
+      }
+      if (outcome.reason === 'direct') return { ok: false, refusal: this.directRefusal(chain, outcome.pot, outcome.state) };
+      if (clock.now() >= giveUpAtEpochMs)
+        throw new NotAppliedError(`lane ${lane.chainHash}#${lane.n} could not be reserved in time`);
+      const seen = outcome.reason === 'no_lane' ? undefined : outcome.lane;
+      this.learn(chain.hash, seen);
+      if (outcome.reason === 'full') {
+        full.add(n);
+        if (full.size >= this.countOf(chain.hash)) await this.grow(chain.hash, full);
+        n = this.pick(chain.hash, full);
+      } else if (outcome.reason !== 'duplicate') {
+        const funded = await this.grants.fund(chain, lane, estimateNanoUsd, seen);
+        if (!funded.ok) return { ok: false, refusal: funded.refusal };
+      }
+    }
+  }
+
+  private directRefusal(chain: Chain, key: PotKey, state: PotRefusal['state']): PotRefusal {
+    const pot = chain.direct.find((candidate) => candidate.key === key);
+    if (pot === undefined) throw new RangeError(`the store refused pot ${key}, which is not in the chain`);
+    // A user's pot is in no lane: what is committed and not settled is held.
+    const heldNanoUsd = (state?.committedNanoUsd ?? 0n) - (state?.settledNanoUsd ?? 0n);
+    return { pot, state, sums: { idleNanoUsd: 0n, heldNanoUsd, unflushedNanoUsd: 0n } };
+  }
+
+  /**
+   * Nobody knows whether the hold stands. Nothing was sent for it, so it is declared void: whoever finds it settles it
+   * at 0. Best effort: without the entry it expires by policy.
+   */
+  private async voidHold(chain: Chain, lane: LaneId, hid: string, hold: Hold): Promise<void> {
+    const entry: Entry = {
+      hid,
+      status: 'VOID',
+      chargeNanoUsd: 0n,
+      lossNanoUsd: 0n,
+      estimateNanoUsd: hold.estimateNanoUsd,
+      lane,
+      chain: [chain.wallet.key, ...chain.limits.map((pot) => pot.key)],
+      direct: hold.direct,
+      atEpochMs: this.persistence.clock.now(),
+      detail: { outcome: 'void', group: chain.groupId, provider: chain.providerId },
+    };
+    try {
+      const put = await persist(() => this.store.putEntry(entry), this.persistence, 3);
+      if (put.ok || put.existing.status === 'VOID') {
+        await this.store.settle({ lane, hid, hold, chargeNanoUsd: 0n });
+      }
+    } catch (error) {
+      if (!isTransient(error)) throw error;
+    }
+  }
+
+  private countOf(hash: string): number {
+    return this.laneCounts.get(hash) ?? 1;
+  }
+
+  private learn(hash: string, lane: LaneState | undefined): void {
+    if (lane === undefined || lane.id.n !== 0) return;
+    if (this.laneCounts.size >= 10_000) this.laneCounts.clear();
+    if (lane.laneCount > this.countOf(hash)) this.laneCounts.set(hash, lane.laneCount);
+  }
+
+  /** A random lane that was not found full; any lane when all were. */
+  private pick(hash: string, full: ReadonlySet<number>): number {
+    const free = Array.from({ length: this.countOf(hash) }, (_, n) => n).filter((n) => !full.has(n));
+    const pool = free.length > 0 ? free : [0];
+    return pool[Math.floor(this.persistence.random.fraction() * pool.length)] ?? 0;
+  }
+
+  /** Doubles the chain's lanes: a fixed number would be a ceiling of 16 calls in flight each. */
+  private async grow(hash: string, full: Set<number>): Promise<void> {
+    const from = this.countOf(hash);
+    if (from >= this.limits.mostLanes) {
+      full.clear();
+      await this.persistence.clock.sleep(backoffMs(4, this.persistence.random));
+      return;
+    }
+    const lane0: LaneId = { chainHash: hash, n: 0 };
+    try {
+      const grown = await this.store.growLanes(lane0, from);
+      const count = grown ? from * 2 : ((await this.store.readLane(lane0))?.laneCount ?? from * 2);
+      this.laneCounts.set(hash, Math.max(count, from));
+    } catch (error) {
+      if (!isTransient(error)) throw error;
+      // The number is only a hint: this process goes on with the lanes that it wanted.
+      this.laneCounts.set(hash, from * 2);
+    }
+  }
+}

@@ -1,0 +1,219 @@
+/**
+ * Payments on the ledger: a hold before the call, tried on each wallet of the group in turn; the true cost after it;
+ * alerts as soon as a settlement crosses a threshold.
+ */
+import { ChainBuilder } from '../domain/chains.ts';
+import type { Entry, EntryDetail } from '../domain/entries.ts';
+import type { NanoUsd } from '../domain/money.ts';
+import type { ConsumerGroup, Policy } from '../domain/policy.ts';
+import type { Chain, LaneId, LaneState, Pot } from '../domain/pots.ts';
+import type { MoneyRefusal } from '../domain/refusals.ts';
+import type { AlertDesk, Reporter } from './alert-desk.ts';
+import { Grants } from './grants.ts';
+import { DEFAULT_LANE_LIMITS, type LaneHoldResult, type LaneLimits, Lanes } from './lanes.ts';
+import {
+  type Held,
+  type HoldResult,
+  LedgerUnavailableError,
+  type PaymentRequest,
+  type Payments,
+  type Statement,
+} from './payments.ts';
+import { type Persistence, isTransient, persist } from './persistence.ts';
+import type { Fingerprint, LedgerStore } from './ports.ts';
+import { refusalOf } from './refusal.ts';
+import { chargeOf, settleWithEntry } from './settlement.ts';
+import { SpendWatch } from './spend-watch.ts';
+import { Statements } from './statements.ts';
+
+export interface LedgerPaymentsDeps {
+  readonly store: LedgerStore;
+  readonly alerts: AlertDesk;
+  readonly persistence: Persistence;
+  readonly fingerprint: Fingerprint;
+  readonly reporter: Reporter;
+  /** Overrides how long a hold stands before the keeper decides it, seconds. Default: `timeout.total` + 60. */
+  readonly holdSeconds?: number;
+  readonly laneLimits?: LaneLimits;
+}
+
+/** A hold outlives the longest call that it can pay for. */
+const HOLD_MARGIN_SECONDS = 60;
+/** How long a refusal waits for this process's own settlements, which are about to free money. */
+const OWN_SETTLEMENTS_MS = 250;
+
+export class LedgerPayments implements Payments {
+  private readonly builders = new WeakMap<Policy, ChainBuilder>();
+  private readonly underWay = new Set<Promise<void>>();
+  private readonly settling = new Set<Promise<void>>();
+  private readonly watch = new SpendWatch();
+  private readonly grants: Grants;
+  private readonly lanes: Lanes;
+  private readonly statements: Statements;
+  private readonly deps: LedgerPaymentsDeps;
+
+  constructor(deps: LedgerPaymentsDeps) {
+    this.deps = deps;
+    const { store, persistence } = deps;
+    this.grants = new Grants(store, persistence, this.watch);
+    this.lanes = new Lanes(store, this.grants, persistence, deps.laneLimits ?? DEFAULT_LANE_LIMITS);
+    this.statements = new Statements(store, persistence);
+  }
+
+  async hold(request: PaymentRequest): Promise<HoldResult> {
+    try {
+      const first = await this.tryWallets(request);
+      const waitable = !first.ok && first.refusal.code === 'funds_reserved' && this.settling.size > 0;
+      if (!waitable) return first;
+      await Promise.race([Promise.all(this.settling), this.deps.persistence.clock.sleep(OWN_SETTLEMENTS_MS)]);
+      this.grants.forgetDry();
+      return await this.tryWallets(request);
+    } catch (error) {
+      if (isTransient(error))
+        throw new LedgerUnavailableError('the ledger did not answer, so nothing was sent', { cause: error });
+      throw error;
+    }
+  }
+
+  settle(held: Held, actualNanoUsd: NanoUsd, detail: EntryDetail): Promise<void> {
+    const settled = this.settleAndReport(held, actualNanoUsd, detail);
+    this.track(this.settling, settled);
+    const watched = settled.then((lane) => this.watchSpend(held, lane));
+    this.track(this.underWay, watched);
+    return settled.then(() => undefined);
+  }
+
+  statement(policy: Policy, group: ConsumerGroup, userId: string, maxAgeMs: number): Promise<Statement | undefined> {
+    return this.statements.find(policy, group, userId, maxAgeMs);
+  }
+
+  async idle(): Promise<void> {
+    while (this.underWay.size > 0) await Promise.allSettled(this.underWay);
+  }
+
+  private track(set: Set<Promise<void>>, work: Promise<unknown>): void {
+    const tracked: Promise<void> = work.then(
+      () => undefined,
+      () => undefined,
+    );
+    set.add(tracked);
+    void tracked.then(() => set.delete(tracked));
+  }
+
+  /** The group's wallets in order. A later one pays only when an earlier one cannot; every other pot is the same for all. */
+  private async tryWallets(request: PaymentRequest): Promise<HoldResult> {
+    const wallets = [request.group.walletTeamId, ...request.group.funding];
+    const refusals: { readonly refusal: MoneyRefusal; readonly pot: Pot; readonly tell: () => Promise<void> }[] = [];
+    for (const walletId of wallets) {
+      const chain = this.chain(request, walletId);
+      const result = await this.lanes.hold(chain, request.boundNanoUsd, this.expiresAtEpochSeconds(request));
+      if (result.ok) return { ok: true, held: toHeld(request, chain, result) };
+      const { pot, state } = result.refusal;
+      const refusal = refusalOf(request.policy, result.refusal, request.boundNanoUsd);
+      const tell = () => this.deps.alerts.refused(request.policy, pot, state);
+      if (pot.owner !== 'wallet') {
+        if (refusal.code !== 'funds_reserved' && !exceedsWhole(pot, request.boundNanoUsd)) await tell();
+        return { ok: false, refusal, by: pot.owner === 'provider' ? 'provider' : 'caller' };
+      }
+      refusals.push({ refusal, pot, tell });
+    }
+    const told = refusals.find(({ refusal }) => refusal.code === 'funds_reserved') ?? refusals[0];
+    if (told === undefined) throw new RangeError('a group has a wallet');
+    if (told.refusal.code !== 'funds_reserved') for (const { tell } of refusals) await tell();
+    return { ok: false, refusal: told.refusal, by: 'caller' };
+  }
+
+  private chain(request: PaymentRequest, walletId: string): Chain {
+    let builder = this.builders.get(request.policy);
+    if (builder === undefined) {
+      builder = new ChainBuilder(request.policy, this.deps.fingerprint);
+      this.builders.set(request.policy, builder);
+    }
+    const { group, userId, route, target } = request;
+    return builder.chain({ group, userId, route, provider: target.provider, walletId }, this.deps.persistence.clock.now());
+  }
+
+  private expiresAtEpochSeconds({ policy, target }: PaymentRequest): number {
+    const total = policy.providers.find((provider) => provider.name === target.provider)?.timeoutMs.total ?? 0;
+    const seconds = this.deps.holdSeconds ?? Math.ceil(total / 1_000) + HOLD_MARGIN_SECONDS;
+    return Math.ceil(this.deps.persistence.clock.now() / 1_000) + seconds;
+  }
+
+  private async settleAndReport(held: Held, actualNanoUsd: NanoUsd, detail: EntryDetail): Promise<LaneState | undefined> {
+    const { store, persistence, alerts, reporter } = this.deps;
+    const { policy, target } = held.request;
+    const { chargeNanoUsd, lossNanoUsd } = chargeOf(actualNanoUsd, held.hold.estimateNanoUsd);
+    const entry: Entry = {
+      hid: held.hid,
+      status: 'FINAL',
+      chargeNanoUsd,
+      lossNanoUsd,
+      estimateNanoUsd: held.hold.estimateNanoUsd,
+      lane: held.lane,
+      chain: [held.chain.wallet.key, ...held.chain.limits.map((pot) => pot.key)],
+      direct: held.hold.direct,
+      atEpochMs: persistence.clock.now(),
+      detail,
+    };
+    const { walletId, groupId, providerId, wallet, limits, direct } = held.chain;
+    const terms = { chain: [wallet, ...limits], direct, walletId, groupId, providerId };
+    try {
+      const result = await settleWithEntry(store, persistence, entry, terms);
+      if (result.kind === 'lost')
+        reporter.error('late cost that no pot could pay', { hid: held.hid, requestId: detail.requestId });
+      if (lossNanoUsd > 0n) {
+        reporter.error('provider billed above the bound', { hid: held.hid, target: `${target.provider}/${target.model}` });
+        await alerts.overage(policy, `${target.provider}/${target.model}`, held.hid, lossNanoUsd, held.hold.estimateNanoUsd);
+      }
+      this.grants.forgetDry();
+      this.statements.noteCharge(held.chain, held.hold, chargeNanoUsd);
+      return result.kind === 'settled' ? result.lane : undefined;
+    } catch (error) {
+      if (!isTransient(error)) throw error;
+      reporter.error('settlement left to the keeper', { hid: held.hid, requestId: detail.requestId });
+      return undefined;
+    }
+  }
+
+  /** After the answer: raise what this settlement crossed. Whatever fails here, the keeper's pass finds again. */
+  private async watchSpend(held: Held, settledLane: LaneState | undefined): Promise<void> {
+    const { store, persistence, alerts, reporter } = this.deps;
+    const { policy } = held.request;
+    const pots = [held.chain.wallet, ...held.chain.limits];
+    try {
+      const lane = settledLane ?? (await store.readLane(held.lane));
+      if (lane !== undefined) this.watch.noteLane(held.chain, lane);
+      const unknown = this.watch.unknown(pots, persistence.clock.now());
+      if (unknown.length > 0) this.watch.notePots(await store.readPots(unknown), persistence.clock.now());
+      const crossed = this.watch.crossed(pots);
+      for (const pot of crossed) {
+        for (const id of this.watch.lanesToFlush(pot.key)) await this.flushLane(held.chain, id);
+      }
+      const checked = [...crossed, ...held.chain.direct];
+      if (checked.length === 0) return;
+      const { states } = await alerts.check(policy, checked);
+      // Read again: the check has set markers since, and a known marker spares the next check.
+      this.watch.notePots(await store.readPots([...states.keys()]), persistence.clock.now());
+    } catch (error) {
+      reporter.warn('spend not checked for alerts; the keeper does', { reason: error instanceof Error ? error.name : 'unknown' });
+    }
+  }
+
+  private async flushLane(chain: Chain, id: LaneId): Promise<void> {
+    const { store, persistence } = this.deps;
+    const lane = await store.readLane(id, { consistent: true });
+    if (lane === undefined || lane.unflushedNanoUsd <= 0n) return;
+    if (await persist(() => store.flush([{ lane, amountNanoUsd: lane.unflushedNanoUsd }]), persistence)) {
+      this.watch.noteLane(chain, { ...lane, unflushedNanoUsd: 0n });
+    }
+  }
+}
+
+/** A request larger than the whole limit says nothing of the spend under it. */
+function exceedsWhole(pot: Pot, boundNanoUsd: NanoUsd): boolean {
+  return pot.hardLimitNanoUsd !== undefined && boundNanoUsd > pot.hardLimitNanoUsd;
+}
+
+function toHeld(request: PaymentRequest, chain: Chain, result: Extract<LaneHoldResult, { ok: true }>): Held {
+  return { hid: result.hid, lane: result.lane, hold: result.hold, chain, request };
+}

@@ -1,0 +1,119 @@
+/**
+ * Reads a provider's server-sent events on their way through: whole events leave as the bytes they came as, usage and
+ * generated text are counted, and the chunk that only carries usage is kept back unless the caller asked for it.
+ */
+import type { Usage } from '../domain/prices.ts';
+import { generatedBytes, isUsageChunk, readUsage } from '../domain/usage.ts';
+
+const LF = 0x0a;
+const CR = 0x0d;
+
+/** One event grew past the limit: no honest provider sends it. */
+export class EventTooLargeError extends Error {
+  constructor(limitBytes: number) {
+    super(`an event of the stream is larger than ${limitBytes} bytes`);
+    this.name = 'EventTooLargeError';
+  }
+}
+
+/** The meter of one stream. Lines end with LF or CRLF; a lone CR ends no line (no known provider sends one). */
+export class StreamMeter {
+  private readonly keepUsageChunk: boolean;
+  private readonly maxEventBytes: number;
+  private readonly decoder = new TextDecoder();
+  private pending: Uint8Array[] = [];
+  private pendingBytes = 0;
+  /** The line being read holds nothing but perhaps a CR. */
+  private lineIsEmpty = true;
+  private lastUsageChunk: unknown;
+  private bytes = 0;
+
+  /** @param keepUsageChunk whether the caller asked for the chunk that only carries usage */
+  constructor(keepUsageChunk: boolean, maxEventBytes: number) {
+    this.keepUsageChunk = keepUsageChunk;
+    this.maxEventBytes = maxEventBytes;
+  }
+
+  /** The last plausible usage seen. */
+  get usage(): Usage | undefined {
+    return readUsage(this.lastUsageChunk, this.bytes);
+  }
+
+  /** UTF-8 bytes of the text generated so far. */
+  get outputBytes(): number {
+    return this.bytes;
+  }
+
+  /**
+   * Takes bytes in and gives whole events out.
+   * @throws EventTooLargeError when an event does not end in time
+   */
+  push(chunk: Uint8Array): readonly Uint8Array[] {
+    const out: Uint8Array[] = [];
+    let from = 0;
+    for (let at = 0; at < chunk.length; at += 1) {
+      const byte = chunk[at];
+      if (byte === LF) {
+        if (this.lineIsEmpty) {
+          const event = this.take(chunk.subarray(from, at + 1));
+          from = at + 1;
+          if (this.passes(event)) out.push(event);
+        }
+        this.lineIsEmpty = true;
+      } else if (byte !== CR) {
+        this.lineIsEmpty = false;
+      }
+    }
+    if (from < chunk.length) {
+      this.pending.push(chunk.subarray(from));
+      this.pendingBytes += chunk.length - from;
+      if (this.pendingBytes > this.maxEventBytes) throw new EventTooLargeError(this.maxEventBytes);
+    }
+    return out;
+  }
+
+  /** What is left when the stream ends in the middle of an event. */
+  end(): readonly Uint8Array[] {
+    if (this.pendingBytes === 0) return [];
+    const rest = this.take(new Uint8Array());
+    return this.passes(rest) ? [rest] : [];
+  }
+
+  private take(last: Uint8Array): Uint8Array {
+    if (this.pendingBytes === 0) return last;
+    const event = new Uint8Array(this.pendingBytes + last.length);
+    let at = 0;
+    for (const piece of this.pending) {
+      event.set(piece, at);
+      at += piece.length;
+    }
+    event.set(last, at);
+    this.pending = [];
+    this.pendingBytes = 0;
+    return event;
+  }
+
+  private passes(event: Uint8Array): boolean {
+    const data = this.dataOf(event);
+    if (data === '' || data === '[DONE]') return true;
+    let chunk: unknown;
+    try {
+      chunk = JSON.parse(data);
+    } catch {
+      this.bytes += data.length;
+      return true;
+    }
+    this.bytes += generatedBytes(chunk);
+    if (readUsage(chunk, 0) !== undefined) this.lastUsageChunk = chunk;
+    return this.keepUsageChunk || !isUsageChunk(chunk);
+  }
+
+  private dataOf(event: Uint8Array): string {
+    return this.decoder
+      .decode(event)
+      .split(/\r?\n/)
+      .filter((line) => line.startsWith('data:'))
+      .map((line) => line.slice(line.startsWith('data: ') ? 6 : 5))
+      .join('\n');
+  }
+}

@@ -1,0 +1,270 @@
+/**
+ * Every field of a chat completions request is cost-neutral, bounded or refused by name: what nobody has classified
+ * could cost more than was taken for it. Fields not listed here are refused on a service stage, and passed and flagged
+ * on a learning stage.
+ * @see https://platform.openai.com/docs/api-reference/chat/create, read 2026-11
+ */
+
+/** What a request must look like to be refused for it: the field's name, and what to do. */
+export interface FieldProblem {
+  readonly param: string;
+  readonly message: string;
+}
+
+/** What the gateway needs to know of a checked request. */
+export interface ChatFields {
+  readonly model: string;
+  readonly stream: boolean;
+  /** The caller asked for the usage chunk of a stream. */
+  readonly includeUsage: boolean;
+  /** `n`: the answers to one prompt. */
+  readonly answers: number;
+  readonly requestedOutputTokens?: number;
+  /** Names of fields that are not listed and go on. */
+  readonly unlisted: readonly string[];
+}
+
+export type FieldsResult =
+  | { readonly ok: true; readonly fields: ChatFields }
+  | { readonly ok: false; readonly problem: FieldProblem };
+
+/** The most answers (`n`) that one request may ask for. */
+export const MAX_ANSWERS = 8;
+/** An output cap above this is a mistake and is refused rather than lowered. */
+export const MAX_REQUESTED_OUTPUT_TOKENS = 10_000_000;
+const MAX_MODEL_NAME = 256;
+/** Names under which OpenAI-compatible endpoints take an output cap. */
+export const OUTPUT_CAP_FIELDS: readonly string[] = ['max_tokens', 'max_completion_tokens', 'max_output_tokens'];
+
+type Shape = 'string' | 'number' | 'boolean' | 'object' | 'array' | 'any';
+
+/** Cost-neutral fields and the shape of each: what they cost is inside the bound of bytes and output tokens. */
+const COST_NEUTRAL: Readonly<Record<string, Shape>> = {
+  frequency_penalty: 'number',
+  function_call: 'any',
+  functions: 'array',
+  logit_bias: 'object',
+  logprobs: 'boolean',
+  metadata: 'object',
+  parallel_tool_calls: 'boolean',
+  presence_penalty: 'number',
+  prompt_cache_key: 'string',
+  prompt_cache_retention: 'string',
+  reasoning_effort: 'string',
+  response_format: 'object',
+  safety_identifier: 'string',
+  seed: 'number',
+  stop: 'any',
+  store: 'boolean',
+  stream: 'boolean',
+  stream_options: 'object',
+  temperature: 'number',
+  tool_choice: 'any',
+  top_logprobs: 'number',
+  top_p: 'number',
+  user: 'string',
+  verbosity: 'string',
+};
+
+/** Checked one by one below: they carry the bound. */
+const BOUNDED: ReadonlySet<string> = new Set([
+  'messages',
+  'model',
+  'n',
+  'tools',
+  'modalities',
+  'service_tier',
+  ...OUTPUT_CAP_FIELDS,
+]);
+
+/** Fields without a bound, and why. */
+const REFUSED: Readonly<Record<string, string>> = {
+  audio: 'spoken output is priced by another unit than text',
+  best_of: 'it multiplies the generated tokens outside the bound; use n',
+  max_gen_len: 'it is another name for the output cap; use max_completion_tokens',
+  max_new_tokens: 'it is another name for the output cap; use max_completion_tokens',
+  models: 'it lets the provider choose a model of another price',
+  moderation: 'it starts a second model that has no bound',
+  num_predict: 'it is another name for the output cap; use max_completion_tokens',
+  plugins: 'plugins charge by use, beside the tokens',
+  prediction: 'rejected prediction tokens are billed above the output cap',
+  prompt_cache_options: 'explicit cache writes are priced above the input price',
+  search_parameters: 'searches are charged by use, beside the tokens',
+  web_search_options: 'searches are charged by use, beside the tokens',
+};
+
+const ROLES: ReadonlySet<string> = new Set(['assistant', 'developer', 'function', 'system', 'tool', 'user']);
+const MESSAGE_FIELDS: ReadonlySet<string> = new Set([
+  'content',
+  'function_call',
+  'name',
+  'reasoning_content',
+  'refusal',
+  'role',
+  'tool_call_id',
+  'tool_calls',
+]);
+const SERVICE_TIERS: ReadonlySet<unknown> = new Set(['auto', 'default', 'flex', null]);
+const TOOL_TYPES: ReadonlySet<unknown> = new Set(['custom', 'function']);
+
+class Refused extends Error {
+  readonly problem: FieldProblem;
+  constructor(param: string, message: string) {
+    super(message);
+    this.problem = { param, message };
+  }
+}
+
+/**
+ * Checks and classifies the fields of a chat completions request.
+ * @param body the parsed JSON object
+ * @param purpose the stage's: a service refuses fields that are not listed
+ */
+export function readChatFields(body: Readonly<Record<string, unknown>>, purpose: 'learning' | 'service'): FieldsResult {
+  try {
+    return { ok: true, fields: read(body, purpose) };
+  } catch (error) {
+    if (error instanceof Refused) return { ok: false, problem: error.problem };
+    throw error;
+  }
+}
+
+function read(body: Readonly<Record<string, unknown>>, purpose: 'learning' | 'service'): ChatFields {
+  const unlisted = new Set<string>();
+  const { model } = body;
+  if (typeof model !== 'string' || model === '' || model.length > MAX_MODEL_NAME) {
+    throw new Refused('model', `model must be a name of 1 to ${MAX_MODEL_NAME} characters`);
+  }
+  for (const [name, value] of Object.entries(body)) {
+    const shape = Object.hasOwn(COST_NEUTRAL, name) ? COST_NEUTRAL[name] : undefined;
+    const reason = Object.hasOwn(REFUSED, name) ? REFUSED[name] : undefined;
+    if (reason !== undefined) {
+      if (value !== null) throw new Refused(name, `${name} is not accepted: ${reason}`);
+    } else if (shape !== undefined) {
+      if (value !== null && !hasShape(value, shape)) throw new Refused(name, `${name} must be ${article(shape)}`);
+    } else if (!BOUNDED.has(name)) {
+      unlisted.add(printable(name));
+    }
+  }
+  readMessages(body.messages, unlisted);
+  readTools(body.tools);
+  if (body.modalities !== undefined && body.modalities !== null && !isTextOnly(body.modalities)) {
+    throw new Refused('modalities', 'modalities may only be ["text"]: other output is priced by another unit');
+  }
+  if (body.service_tier !== undefined && !SERVICE_TIERS.has(body.service_tier)) {
+    throw new Refused('service_tier', 'service_tier may be auto, default or flex: other tiers have dearer prices');
+  }
+  if (purpose === 'service' && unlisted.size > 0) {
+    const [first = ''] = unlisted;
+    throw new Refused(first, `${first} is not a field that this gateway knows, and unknown fields have no bound: leave it out`);
+  }
+  return {
+    model,
+    stream: body.stream === true,
+    includeUsage: isObject(body.stream_options) && body.stream_options.include_usage === true,
+    answers: readInteger(body.n, 'n', MAX_ANSWERS) ?? 1,
+    requestedOutputTokens: readOutputCap(body),
+    unlisted: [...unlisted],
+  };
+}
+
+function readOutputCap(body: Readonly<Record<string, unknown>>): number | undefined {
+  let found: { readonly name: string; readonly value: number } | undefined;
+  for (const name of OUTPUT_CAP_FIELDS) {
+    const value = readInteger(body[name], name, MAX_REQUESTED_OUTPUT_TOKENS);
+    if (value === undefined) continue;
+    if (found !== undefined && found.value !== value)
+      throw new Refused(name, `${name} and ${found.name} differ: send one of them`);
+    found = { name, value };
+  }
+  return found?.value;
+}
+
+function readInteger(value: unknown, name: string, most: number): number | undefined {
+  if (value === undefined || value === null) return undefined;
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < 1 || value > most) {
+    throw new Refused(name, `${name} must be a whole number from 1 to ${most}`);
+  }
+  return value;
+}
+
+function readMessages(messages: unknown, unlisted: Set<string>): void {
+  if (!Array.isArray(messages) || messages.length === 0)
+    throw new Refused('messages', 'messages must be a list with at least one message');
+  for (const [index, message] of (messages as readonly unknown[]).entries()) {
+    const at = `messages[${index}]`;
+    if (!isObject(message)) throw new Refused(at, `${at} must be an object`);
+    if (typeof message.role !== 'string' || !ROLES.has(message.role)) {
+      throw new Refused(`${at}.role`, `${at}.role must be one of ${[...ROLES].join(', ')}`);
+    }
+    for (const [name, value] of Object.entries(message)) {
+      if (name === 'audio' && value !== null)
+        throw new Refused(`${at}.audio`, `${at}.audio is not accepted: audio has no bound yet`);
+      if (name !== 'audio' && !MESSAGE_FIELDS.has(name)) unlisted.add(`messages[].${printable(name)}`);
+    }
+    readContent(message.content, at, unlisted);
+  }
+}
+
+function readContent(content: unknown, at: string, unlisted: Set<string>): void {
+  if (content === undefined || content === null || typeof content === 'string') return;
+  if (!Array.isArray(content)) throw new Refused(`${at}.content`, `${at}.content must be a text or a list of text parts`);
+  for (const [index, part] of (content as readonly unknown[]).entries()) {
+    const where = `${at}.content[${index}]`;
+    if (!isObject(part) || typeof part.type !== 'string') throw new Refused(where, `${where} must be an object with a type`);
+    if (part.type !== 'text' && part.type !== 'refusal') {
+      throw new Refused(`${where}.type`, `a part of type ${printable(part.type)} is not accepted: only text has a bound yet`);
+    }
+    if (typeof part[part.type] !== 'string') throw new Refused(`${where}.${part.type}`, `${where}.${part.type} must be a text`);
+    for (const name of Object.keys(part)) {
+      if (name !== 'type' && name !== part.type) unlisted.add(`messages[].content[].${printable(name)}`);
+    }
+  }
+}
+
+function readTools(tools: unknown): void {
+  if (tools === undefined || tools === null) return;
+  if (!Array.isArray(tools)) throw new Refused('tools', 'tools must be a list');
+  for (const [index, tool] of (tools as readonly unknown[]).entries()) {
+    if (!isObject(tool) || !TOOL_TYPES.has(tool.type)) {
+      throw new Refused(
+        `tools[${index}].type`,
+        `tools[${index}].type may be function or custom: tools that the provider runs are charged by use`,
+      );
+    }
+  }
+}
+
+function isTextOnly(value: unknown): boolean {
+  return Array.isArray(value) && value.length > 0 && value.every((entry) => entry === 'text');
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function hasShape(value: unknown, shape: Shape): boolean {
+  switch (shape) {
+    case 'any':
+      return true;
+    case 'array':
+      return Array.isArray(value);
+    case 'object':
+      return isObject(value);
+    case 'string':
+    case 'number':
+    case 'boolean':
+      return typeof value === shape;
+    default:
+      return shape satisfies never;
+  }
+}
+
+function article(shape: Shape): string {
+  return shape === 'object' || shape === 'array' ? `an ${shape}` : `a ${shape}`;
+}
+
+/** A caller's text in a form that is safe in headers, logs and messages. */
+function printable(name: string): string {
+  return name.replaceAll(/[^0-9A-Za-z_.-]/g, '?').slice(0, 64);
+}

@@ -1,0 +1,62 @@
+/**
+ * Usage as OpenAI-compatible providers report it, read with suspicion: what is not a plausible count is no usage, and
+ * the call is then priced from the bytes seen.
+ */
+import type { Usage } from './prices.ts';
+import { utf8Length } from './json-edits.ts';
+
+/**
+ * Reads the `usage` of an answer or of a stream's chunk. Cached tokens stand inside the input, reasoning tokens inside
+ * the output; where a provider counts its reasoning only in the total, the total decides.
+ * @param outputBytes bytes of generated text seen so far: a report of no output beside text is not believed
+ */
+export function readUsage(answer: unknown, outputBytes: number): Usage | undefined {
+  const usage = field(answer, 'usage');
+  const inputTokens = count(field(usage, 'prompt_tokens'));
+  const completion = count(field(usage, 'completion_tokens'));
+  if (inputTokens === undefined || completion === undefined) return undefined;
+  const total = count(field(usage, 'total_tokens')) ?? 0;
+  const outputTokens = Math.max(completion, total - inputTokens);
+  if (outputTokens === 0 && (outputBytes > 0 || inputTokens === 0)) return undefined;
+  return {
+    inputTokens,
+    cachedInputTokens: Math.min(count(field(field(usage, 'prompt_tokens_details'), 'cached_tokens')) ?? 0, inputTokens),
+    outputTokens,
+    reasoningTokens: count(field(field(usage, 'completion_tokens_details'), 'reasoning_tokens')),
+  };
+}
+
+/** A stream's chunk that only carries usage: `choices` is there and empty. */
+export function isUsageChunk(chunk: unknown): boolean {
+  const choices = field(chunk, 'choices');
+  const usage = field(chunk, 'usage');
+  return Array.isArray(choices) && choices.length === 0 && typeof usage === 'object' && usage !== null;
+}
+
+/** UTF-8 bytes of the text that an answer or a chunk generated: of every text in its choices. */
+export function generatedBytes(answer: unknown): number {
+  const choices = field(answer, 'choices');
+  if (!Array.isArray(choices)) return 0;
+  let bytes = 0;
+  for (const choice of choices as readonly unknown[]) {
+    bytes += textBytes(field(choice, 'delta'), 0) + textBytes(field(choice, 'message'), 0) + textBytes(field(choice, 'text'), 0);
+  }
+  return bytes;
+}
+
+function textBytes(value: unknown, depth: number): number {
+  if (typeof value === 'string') return utf8Length(value);
+  if (typeof value !== 'object' || value === null || depth > 8) return 0;
+  let bytes = 0;
+  for (const [name, inner] of Object.entries(value)) if (name !== 'role' && name !== 'type') bytes += textBytes(inner, depth + 1);
+  return bytes;
+}
+
+function field(value: unknown, name: string): unknown {
+  if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined;
+  return (value as Readonly<Record<string, unknown>>)[name];
+}
+
+function count(value: unknown): number | undefined {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : undefined;
+}

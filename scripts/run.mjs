@@ -1,0 +1,68 @@
+/**
+ * `npm start` and `npm test` on a machine that has only Node 20 or newer and npm: installs what the lock file states when
+ * it is not there, then runs the program under the pinned Node of node_modules and passes signals on.
+ * Plain JavaScript, no dependency: it runs before anything is installed.
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const stamp = join(root, 'node_modules', '.tollgate-lock');
+const windows = process.platform === 'win32';
+const node = join(root, 'node_modules', '.bin', windows ? 'node.cmd' : 'node');
+const PARENT_CHECK_MS = 500;
+
+const PROGRAMS = {
+  start: ['bin/tollgate.ts', 'start'],
+  test: ['scripts/test.mjs'],
+};
+
+function fail(message) {
+  process.stderr.write(`${message}\n`);
+  process.exit(1);
+}
+
+/** What is installed is right when it was installed from this very lock file. */
+function install() {
+  const lock = createHash('sha256')
+    .update(readFileSync(join(root, 'package-lock.json')))
+    .digest('hex');
+  if (existsSync(node) && existsSync(stamp) && readFileSync(stamp, 'utf8') === lock) return;
+  process.stderr.write('Setting up: npm ci (once, a minute or two)\n');
+  const done = spawnSync('npm', ['ci', '--no-audit', '--no-fund'], {
+    cwd: root,
+    stdio: ['ignore', 2, 2],
+    shell: windows,
+  });
+  if (done.status !== 0) fail('npm ci failed: see its message above. Needed: a network that reaches your npm registry.');
+  if (!existsSync(node)) {
+    fail(
+      `No pinned Node for ${process.platform}/${process.arch}: node_modules/.bin/node is missing. Install Node 24 and run bin/tollgate.ts with it.`,
+    );
+  }
+  writeFileSync(stamp, lock);
+}
+
+const [name, ...rest] = process.argv.slice(2);
+const program = PROGRAMS[name];
+if (program === undefined) fail(`usage: node scripts/run.mjs ${Object.keys(PROGRAMS).join('|')} [options]`);
+
+install();
+
+// The channel tells the program when this process is gone, however it went.
+const child = spawn(node, [...program, ...rest], { cwd: root, stdio: ['inherit', 'inherit', 'inherit', 'ipc'], shell: windows });
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+  process.on(signal, () => {
+    // A terminal sends Ctrl-C to the whole group, so the program has it already.
+    if (signal !== 'SIGINT' || !process.stdin.isTTY) child.kill(signal);
+  });
+}
+const parent = process.ppid;
+setInterval(() => {
+  if (process.ppid !== parent) child.kill('SIGTERM');
+}, PARENT_CHECK_MS).unref();
+child.on('error', (error) => fail(`could not run ${node}: ${error.message}`));
+child.on('exit', (code, signal) => process.exit(signal === null ? (code ?? 1) : 128 + (signal === 'SIGINT' ? 2 : 15)));
