@@ -76,6 +76,7 @@ test('no fault, crash or race makes a pot pass its limit, charges a call twice, 
       for (const burst of bursts) {
         const keeping = burst.some((one) => one.keep) ? [ledger.keeper.pass(policy), ledger.keeper.pass(policy)] : [];
         await Promise.all([...burst.map(run), ...keeping]);
+        await Promise.all(ledger.gateways.map((gateway) => gateway.idle()));
         ledger.clock.advance(Math.max(...burst.map((one) => one.pauseMs)));
       }
       await Promise.all(ledger.gateways.map((gateway) => gateway.idle()));
@@ -105,11 +106,11 @@ test('no fault, crash or race makes a pot pass its limit, charges a call twice, 
       for (const [key, state] of await ledger.truth.readPots([...hard.keys()])) {
         expect([key, state.settledNanoUsd <= (hard.get(key) ?? 0n)]).toEqual([key, true]);
       }
-      // Delivery is at least once: only a lost message may make it more.
-      if (chance.lostReply + chance.lostRequest > 0) return;
+      // Delivery is at least once: a marker that nobody could set to sent for a minute is told again.
+      if (chance.lostReply + chance.lostRequest + chance.notApplied > 0) return;
       const ids = ledger.published.filter((alert) => alert.kind !== 'overage').map((alert) => alert.alertId);
       expect(new Set(ids).size).toBe(ids.length);
     },
   );
-  await fc.assert(property, { numRuns: 120 });
+  await fc.assert(property, { numRuns: 500 });
 }, 120_000);
