@@ -19,7 +19,15 @@ import type {
 } from '../../application/ports.ts';
 import type { Entry, EntryStatus } from '../../domain/entries.ts';
 import type { NanoUsd } from '../../domain/money.ts';
-import { type Hold, type LaneId, type LaneState, MAX_HOLDS_PER_LANE, type PotKey, type PotState } from '../../domain/pots.ts';
+import {
+  type DryMark,
+  type Hold,
+  type LaneId,
+  type LaneState,
+  MAX_HOLDS_PER_LANE,
+  type PotKey,
+  type PotState,
+} from '../../domain/pots.ts';
 import { type PotDelta, applied, emptyPot, hasRoom, refunded, taken } from './pots.ts';
 import {
   checkExpire,
@@ -254,10 +262,10 @@ export class MemoryLedgerStore implements LedgerStore {
     return true;
   }
 
-  async markDry(pot: PotKey, untilEpochMs: number): Promise<void> {
+  async markDry(pot: PotKey, mark: DryMark): Promise<void> {
     this.onCall('markDry');
     const state = this.pots.get(pot);
-    if (state) this.pots.set(pot, { ...state, dryUntilEpochMs: untilEpochMs });
+    if (state) this.pots.set(pot, { ...state, dry: mark });
   }
 
   async raiseMarker(pot: PotTerm, marker: string, nowEpochMs: number, ifSettledNanoUsd?: NanoUsd): Promise<boolean> {

@@ -27,7 +27,6 @@ export function emptyPot(key: PotKey): PotState {
     committedNanoUsd: 0n,
     settledNanoUsd: 0n,
     alerts: {},
-    dryUntilEpochMs: 0,
   };
 }
 

@@ -1,6 +1,5 @@
 /** The machine's own clock, randomness and hash, behind the application's ports. */
 import { createHash, randomBytes } from 'node:crypto';
-import { setTimeout as wait } from 'node:timers/promises';
 import type { Clock, Fingerprint, Random } from '../../application/ports.ts';
 
 const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
@@ -10,9 +9,10 @@ const FAIR_BELOW = 248;
 /** The system's clock. */
 export const systemClock: Clock = {
   now: () => Date.now(),
-  sleep: async (ms) => {
-    await wait(ms);
-  },
+  sleep: (ms) =>
+    new Promise((resolve) => {
+      setTimeout(resolve, ms);
+    }),
 };
 
 /** Randomness for ids (cryptographic) and for jitter. */
