@@ -52,7 +52,7 @@ export interface StreamSink {
   /** Resolves when there is room for more. */
   write(bytes: Uint8Array): Promise<void>;
   /** Tells the caller, in the protocol's own way, that the stream broke. */
-  fail(reason: 'timeout' | 'reset' | 'too_large' | 'internal'): Promise<void>;
+  fail(reason: 'timeout' | 'reset' | 'too_large' | 'internal'): void;
   end(): void;
 }
 
@@ -114,7 +114,7 @@ export async function completeChat(deps: ChatDeps, request: ChatRequest): Promis
     detail: entryDetail(request, route),
     // Only now: figures for headers must not delay the call that they describe.
     onSent: () => {
-      statement ??= deps.payments.statement(policy, group, request.userId, STATEMENT_AGE_MS).catch(() => undefined);
+      statement ??= readFigures(deps, request);
     },
     limits: deps.limits,
   };
@@ -122,6 +122,14 @@ export async function completeChat(deps: ChatDeps, request: ChatRequest): Promis
   const facts = { route: route.model, provider: lastProvider, attempts, costNanoUsd: chargedNanoUsd, statement };
   if (!outcome.ok) return { kind: 'failed', failure: outcome.failure, facts };
   return answer(deps, request, job, outcome.won, facts);
+}
+
+async function readFigures(deps: ChatDeps, { policy, group, userId }: ChatRequest): Promise<Statement | undefined> {
+  try {
+    return await deps.payments.statement(policy, group, userId, STATEMENT_AGE_MS);
+  } catch {
+    return undefined;
+  }
 }
 
 function answer(deps: ChatDeps, request: ChatRequest, job: Dispatch, won: Won, facts: ChatFacts): ChatResult {
@@ -182,7 +190,7 @@ async function pump(
   // The cost is known before the caller's end: a sink that fails must not cost the books.
   const cost = costOf(won.candidate, meter.usage, meter.outputBytes);
   try {
-    if (outcome !== 'ok') await sink.fail(outcome);
+    if (outcome !== 'ok') sink.fail(outcome);
     sink.end();
   } finally {
     await settleSafely(deps, won.held, cost.nanoUsd, { ...detail, usage: cost.usage, estimated: cost.estimated, outcome });

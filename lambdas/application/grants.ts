@@ -3,8 +3,8 @@
  * adapt to how fast the lane is used. Refuses when a pot has no room and nothing can be recalled.
  */
 import { type NanoUsd, maxOf, minOf } from '../domain/money.ts';
-import type { Chain, LaneId, LaneState, Pot, PotKey, PotState } from '../domain/pots.ts';
-import { type Persistence, backoffMs, persist } from './persistence.ts';
+import type { Chain, DryMark, LaneId, LaneState, Pot, PotKey, PotState } from '../domain/pots.ts';
+import { type Persistence, backoffMs, isTransient, persist } from './persistence.ts';
 import { type LedgerStore, NotAppliedError, UnknownOutcomeError } from './ports.ts';
 import { type LaneSums, recall } from './recall.ts';
 import type { SpendWatch } from './spend-watch.ts';
@@ -18,19 +18,17 @@ export interface PotRefusal {
 
 export type FundResult = { readonly ok: true } | { readonly ok: false; readonly refusal: PotRefusal };
 
+interface Chunk {
+  readonly amountNanoUsd: NanoUsd;
+  readonly atEpochMs: number;
+}
+
 interface Waiter {
   readonly estimateNanoUsd: NanoUsd;
   /** The lane as the waiter's reserve found it; undefined when there was none. */
   readonly seen: LaneState | undefined;
   readonly resolve: (result: FundResult) => void;
   readonly reject: (error: unknown) => void;
-}
-
-interface DryPot {
-  readonly sums: LaneSums;
-  /** What its lanes had in all: once the pot tells another figure, the sums are out of date. */
-  readonly escrowNanoUsd: NanoUsd;
-  readonly untilEpochMs: number;
 }
 
 const QUICK_REFILL_MS = 60_000;
@@ -42,7 +40,11 @@ export const DRY_MS = 1_000;
 
 export class Grants {
   private readonly queues = new Map<string, Waiter[]>();
-  private readonly dry = new Map<PotKey, DryPot>();
+  /** Dry pots as this process found them: an eventual read may not show the mark yet. */
+  private readonly dry = new Map<PotKey, DryMark>();
+  /** Chunk of the last grant by line and lane number: what the next window's first grant starts from. */
+  private readonly lastChunks = new Map<string, Chunk>();
+  private distrustBeforeEpochMs = Number.NEGATIVE_INFINITY;
   private readonly store: LedgerStore;
   private readonly persistence: Persistence;
   private readonly watch: SpendWatch;
@@ -121,9 +123,10 @@ export class Grants {
         return batch.slice(1);
       }
       const need = maxOf(0n, sumOf(served) - idle);
-      const amount = exact ? need : chunkNanoUsd(need, head.estimateNanoUsd, room, lane, this.persistence.clock.now());
+      const amount = exact ? need : this.chunk(chain, laneId, lane, need, head.estimateNanoUsd, room);
       const granted = await this.tryGrant(chain, laneId, pots, amount, lane);
       if (granted.done) {
+        this.rememberChunk(chain, laneId, amount);
         for (const waiter of served) waiter.resolve({ ok: true });
         return batch.slice(served.length);
       }
@@ -133,6 +136,52 @@ export class Grants {
       await this.persistence.clock.sleep(backoffMs(round, this.persistence.random));
     }
     throw new NotAppliedError(`no grant for lane ${laneId.chainHash}#${laneId.n} in ${ROUNDS} rounds`);
+  }
+
+  /** A new window's lane starts from the chunk of the old one's, and not from the bottom. */
+  private chunk(
+    chain: Chain,
+    laneId: LaneId,
+    lane: LaneState | undefined,
+    need: NanoUsd,
+    estimate: NanoUsd,
+    room: NanoUsd | undefined,
+  ): NanoUsd {
+    const now = this.persistence.clock.now();
+    const before = this.lastChunks.get(`${chain.line}#${laneId.n}`);
+    const inherits = lane?.lastGrantNanoUsd === undefined && before !== undefined && now - before.atEpochMs < SLOW_REFILL_MS;
+    if (!inherits) return chunkNanoUsd(need, estimate, room, lane, now);
+    const share = room === undefined ? before.amountNanoUsd : room / (4n * BigInt(Math.max(1, lane?.laneCount ?? 1)));
+    return maxOf(need, minOf(before.amountNanoUsd, MOST_ESTIMATES_A_CHUNK * estimate, share));
+  }
+
+  private rememberChunk(chain: Chain, laneId: LaneId, amountNanoUsd: NanoUsd): void {
+    if (amountNanoUsd === 0n) return;
+    if (this.lastChunks.size >= 10_000) this.lastChunks.clear();
+    this.lastChunks.set(`${chain.line}#${laneId.n}`, { amountNanoUsd, atEpochMs: this.persistence.clock.now() });
+  }
+
+  /**
+   * Fills a lane of the next window before it begins: an ordinary grant, only where no lane is yet. Skipped when the room is
+   * less than one estimate. Best effort: without it the window's first call grants.
+   */
+  async grantAhead(chain: Chain, lane: LaneState, estimateNanoUsd: NanoUsd): Promise<void> {
+    const pots = [chain.wallet, ...chain.limits];
+    const states = await this.readPots(pots, false);
+    const room = tightestPot(pots, states)?.roomNanoUsd;
+    const chunk = lane.lastGrantNanoUsd ?? 0n;
+    const share = room === undefined ? chunk : room / (4n * BigInt(Math.max(1, lane.laneCount)));
+    const amountNanoUsd = minOf(chunk, share);
+    if (amountNanoUsd < estimateNanoUsd) return;
+    await this.store.grant({
+      lane: { chainHash: chain.hash, n: lane.id.n },
+      chain,
+      pots,
+      amountNanoUsd,
+      flushNanoUsd: 0n,
+      nowEpochMs: this.persistence.clock.now(),
+      onlyIfNew: true,
+    });
   }
 
   private async tryGrant(
@@ -178,23 +227,45 @@ export class Grants {
     const { pot, roomNanoUsd } = tightest;
     const state = states.get(pot.key);
     const now = this.persistence.clock.now();
-    const known = this.dry.get(pot.key);
-    if (known !== undefined && known.untilEpochMs > now && known.escrowNanoUsd === escrowOf(state))
-      return { pot, state, sums: known.sums };
+    const known = [this.dry.get(pot.key), state?.dry].find((mark) => mark !== undefined && this.holdsStill(mark, state, now));
+    if (known !== undefined) return { pot, state, sums: { ...known, idleNanoUsd: 0n } };
     const result = await recall(this.store, this.persistence, pot, chain, lane, needNanoUsd - roomNanoUsd);
     if (result.freedNanoUsd > 0n) return undefined;
-    this.rememberDry(pot.key, { sums: result, escrowNanoUsd: escrowOf(state), untilEpochMs: now + DRY_MS });
+    const mark: DryMark = {
+      untilEpochMs: now + DRY_MS,
+      heldNanoUsd: result.heldNanoUsd,
+      unflushedNanoUsd: result.unflushedNanoUsd,
+    };
+    this.rememberDry(pot.key, mark);
+    if (state !== undefined && this.holdsStill(mark, state, now)) await this.tellDry(pot.key, mark);
     return { pot, state, sums: result };
   }
 
-  /** After a settlement of this process the pot may have room again: forget that it was dry. */
+  /** A settlement of this process may have made room, and turned held money into spent: marks made before tell neither. */
   forgetDry(): void {
     this.dry.clear();
+    this.distrustBeforeEpochMs = this.persistence.clock.now();
   }
 
-  private rememberDry(key: PotKey, dry: DryPot): void {
+  /** Once the pot tells that its lanes have another sum, the mark is out of date. */
+  private holdsStill(mark: DryMark, state: PotState | undefined, now: number): boolean {
+    const markedAtEpochMs = mark.untilEpochMs - DRY_MS;
+    if (mark.untilEpochMs <= now || markedAtEpochMs <= this.distrustBeforeEpochMs) return false;
+    return mark.heldNanoUsd + mark.unflushedNanoUsd === escrowOf(state);
+  }
+
+  private rememberDry(key: PotKey, mark: DryMark): void {
     if (this.dry.size >= 1_000) this.dry.clear();
-    this.dry.set(key, dry);
+    this.dry.set(key, mark);
+  }
+
+  /** Best effort: without the mark, every other process recalls once a second for itself. */
+  private async tellDry(key: PotKey, mark: DryMark): Promise<void> {
+    try {
+      await this.store.markDry(key, mark);
+    } catch (error) {
+      if (!isTransient(error)) throw error;
+    }
   }
 
   private async readPots(pots: readonly Pot[], consistent: boolean): Promise<ReadonlyMap<PotKey, PotState>> {

@@ -11,6 +11,7 @@ import type { MoneyRefusal } from '../domain/refusals.ts';
 import type { AlertDesk, Reporter } from './alert-desk.ts';
 import { Grants } from './grants.ts';
 import { DEFAULT_LANE_LIMITS, type LaneHoldResult, type LaneLimits, Lanes } from './lanes.ts';
+import { NextWindow } from './next-window.ts';
 import {
   type Held,
   type HoldResult,
@@ -49,6 +50,7 @@ export class LedgerPayments implements Payments {
   private readonly watch = new SpendWatch();
   private readonly grants: Grants;
   private readonly lanes: Lanes;
+  private readonly nextWindow: NextWindow;
   private readonly statements: Statements;
   private readonly deps: LedgerPaymentsDeps;
 
@@ -57,6 +59,7 @@ export class LedgerPayments implements Payments {
     const { store, persistence } = deps;
     this.grants = new Grants(store, persistence, this.watch);
     this.lanes = new Lanes(store, this.grants, persistence, deps.laneLimits ?? DEFAULT_LANE_LIMITS);
+    this.nextWindow = new NextWindow(this.grants, persistence);
     this.statements = new Statements(store, persistence);
   }
 
@@ -107,7 +110,7 @@ export class LedgerPayments implements Payments {
     for (const walletId of wallets) {
       const chain = this.chain(request, walletId);
       const result = await this.lanes.hold(chain, request.boundNanoUsd, this.expiresAtEpochSeconds(request));
-      if (result.ok) return { ok: true, held: toHeld(request, chain, result) };
+      if (result.ok) return { ok: true, held: toHeld(request, chain, result, this.deps.persistence.clock.now()) };
       const { pot, state } = result.refusal;
       const refusal = refusalOf(request.policy, result.refusal, request.boundNanoUsd);
       const tell = () => this.deps.alerts.refused(request.policy, pot, state);
@@ -123,14 +126,14 @@ export class LedgerPayments implements Payments {
     return { ok: false, refusal: told.refusal, by: 'caller' };
   }
 
-  private chain(request: PaymentRequest, walletId: string): Chain {
+  private chain(request: PaymentRequest, walletId: string, atEpochMs = this.deps.persistence.clock.now()): Chain {
     let builder = this.builders.get(request.policy);
     if (builder === undefined) {
       builder = new ChainBuilder(request.policy, this.deps.fingerprint);
       this.builders.set(request.policy, builder);
     }
     const { group, userId, route, target } = request;
-    return builder.chain({ group, userId, route, provider: target.provider, walletId }, this.deps.persistence.clock.now());
+    return builder.chain({ group, userId, route, provider: target.provider, walletId }, atEpochMs);
   }
 
   private expiresAtEpochSeconds({ policy, target }: PaymentRequest): number {
@@ -166,7 +169,12 @@ export class LedgerPayments implements Payments {
         await alerts.overage(policy, `${target.provider}/${target.model}`, held.hid, lossNanoUsd, held.hold.estimateNanoUsd);
       }
       this.grants.forgetDry();
-      this.statements.noteCharge(held.chain, held.hold, chargeNanoUsd);
+      this.statements.noteSettled({
+        chain: held.chain,
+        estimateNanoUsd: held.hold.estimateNanoUsd,
+        chargeNanoUsd,
+        heldAtEpochMs: held.heldAtEpochMs,
+      });
       return result.kind === 'settled' ? result.lane : undefined;
     } catch (error) {
       if (!isTransient(error)) throw error;
@@ -182,7 +190,11 @@ export class LedgerPayments implements Payments {
     const pots = [held.chain.wallet, ...held.chain.limits];
     try {
       const lane = settledLane ?? (await store.readLane(held.lane));
-      if (lane !== undefined) this.watch.noteLane(held.chain, lane);
+      if (lane !== undefined) {
+        this.watch.noteLane(held.chain, lane);
+        const chainAt = (epochMs: number): Chain => this.chain(held.request, held.chain.walletId, epochMs);
+        await this.nextWindow.prepare(held.chain, lane, held.hold.estimateNanoUsd, chainAt);
+      }
       const unknown = this.watch.unknown(pots, persistence.clock.now());
       if (unknown.length > 0) this.watch.notePots(await store.readPots(unknown), persistence.clock.now());
       const crossed = this.watch.crossed(pots);
@@ -214,6 +226,11 @@ function exceedsWhole(pot: Pot, boundNanoUsd: NanoUsd): boolean {
   return pot.hardLimitNanoUsd !== undefined && boundNanoUsd > pot.hardLimitNanoUsd;
 }
 
-function toHeld(request: PaymentRequest, chain: Chain, result: Extract<LaneHoldResult, { ok: true }>): Held {
-  return { hid: result.hid, lane: result.lane, hold: result.hold, chain, request };
+function toHeld(
+  request: PaymentRequest,
+  chain: Chain,
+  result: Extract<LaneHoldResult, { ok: true }>,
+  heldAtEpochMs: number,
+): Held {
+  return { hid: result.hid, lane: result.lane, hold: result.hold, chain, request, heldAtEpochMs };
 }

@@ -26,6 +26,7 @@ export interface Held {
   readonly hold: Hold;
   readonly chain: Chain;
   readonly request: PaymentRequest;
+  readonly heldAtEpochMs: number;
 }
 
 export type HoldResult =

@@ -6,7 +6,7 @@ import type { Alert } from '../domain/alerts.ts';
 import type { Entry, EntryStatus } from '../domain/entries.ts';
 import type { NanoUsd } from '../domain/money.ts';
 import type { Policy } from '../domain/policy.ts';
-import type { Chain, Hold, LaneId, LaneState, Pot, PotKey, PotState } from '../domain/pots.ts';
+import type { Chain, DryMark, Hold, LaneId, LaneState, Pot, PotKey, PotState } from '../domain/pots.ts';
 
 export interface Clock {
   /** Epoch ms. */
@@ -182,7 +182,8 @@ export interface LedgerStore {
   closeLane(lane: LaneId, lastUseEpochMs: number): Promise<boolean>;
   /** Doubles the chain's lane count, on lane 0, from what was seen. False: somebody did. */
   growLanes(lane0: LaneId, from: number): Promise<boolean>;
-  markDry(pot: PotKey, untilEpochMs: number): Promise<void>;
+  /** Spares other processes a recall that would free nothing. Does nothing to a pot that does not exist. */
+  markDry(pot: PotKey, mark: DryMark): Promise<void>;
 
   /**
    * Raises an alert marker as PENDING once. With `ifSettledNanoUsd`, only when that much is settled. False: it stands already (or is not

@@ -119,5 +119,5 @@ export class Wallets {
 }
 
 function walletChain(wallet: Pot, walletId: string) {
-  return { hash: '', wallet, limits: [], direct: [], walletId, groupId: '', providerId: '', userId: '' };
+  return { hash: '', line: '', wallet, limits: [], direct: [], walletId, groupId: '', providerId: '', userId: '' };
 }

@@ -13,13 +13,19 @@ export interface ChainRequest {
   readonly walletId: string;
 }
 
+interface LanePots {
+  readonly hash: string;
+  readonly line: string;
+  readonly pots: readonly Pot[];
+  /** While all its windows last. */
+  readonly startsAtEpochMs: number;
+  readonly endsAtEpochMs: number;
+}
+
 /** Makes chains under one policy. Windows and fingerprints are kept, so the paid path computes neither twice. */
 export class ChainBuilder {
   private readonly calendar: WindowCalendar;
-  private readonly lanePots = new Map<
-    string,
-    { readonly hash: string; readonly pots: readonly Pot[]; readonly endsAtEpochMs: number }
-  >();
+  private readonly lanePots = new Map<string, LanePots>();
   private readonly policy: Policy;
   private readonly fingerprint: (text: string) => string;
 
@@ -34,7 +40,7 @@ export class ChainBuilder {
     const { group, route, provider, walletId, userId } = request;
     const name = `${walletId}\n${group.name}\n${route}\n${provider}`;
     let known = this.lanePots.get(name);
-    if (known === undefined || nowEpochMs >= known.endsAtEpochMs) {
+    if (known === undefined || nowEpochMs < known.startsAtEpochMs || nowEpochMs >= known.endsAtEpochMs) {
       known = this.makeLanePots(request, nowEpochMs);
       this.lanePots.set(name, known);
     }
@@ -45,10 +51,20 @@ export class ChainBuilder {
       .map((budget) =>
         limitPot(this.policy, userScope(group.name, budget.name, userId), 'user', budget, this.window(budget, nowEpochMs)),
       );
-    return { hash: known.hash, wallet, limits, direct, walletId, groupId: group.name, providerId: provider, userId };
+    return {
+      hash: known.hash,
+      line: known.line,
+      wallet,
+      limits,
+      direct,
+      walletId,
+      groupId: group.name,
+      providerId: provider,
+      userId,
+    };
   }
 
-  private makeLanePots(request: ChainRequest, nowEpochMs: number) {
+  private makeLanePots(request: ChainRequest, nowEpochMs: number): LanePots {
     const { group, route, walletId } = request;
     const shared = group.budgets.filter((budget) => budget.per === undefined && counts(budget, route));
     const provider = this.policy.providers.find((candidate) => candidate.name === request.provider);
@@ -62,8 +78,14 @@ export class ChainBuilder {
       ),
     ];
     // The provider's and group's names count too: an index finds a chain's lanes by them even where no budget does.
-    const hash = this.fingerprint([group.name, request.provider, ...pots.map((pot) => pot.key)].join('\n'));
-    return { hash, pots, endsAtEpochMs: Math.min(...pots.map((pot) => pot.window.endsAtEpochMs)) };
+    const named = (texts: readonly string[]): string => this.fingerprint([group.name, request.provider, ...texts].join('\n'));
+    return {
+      hash: named(pots.map((pot) => pot.key)),
+      line: named(pots.map((pot) => pot.scope)),
+      pots,
+      startsAtEpochMs: Math.max(...pots.map((pot) => pot.window.startsAtEpochMs)),
+      endsAtEpochMs: Math.min(...pots.map((pot) => pot.window.endsAtEpochMs)),
+    };
   }
 
   private window(budget: Budget, nowEpochMs: number): Window {

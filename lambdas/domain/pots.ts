@@ -30,6 +30,8 @@ export interface Pot {
 export interface Chain {
   /** Fingerprint of the lane pots' keys: names the chain's lanes. */
   readonly hash: string;
+  /** The same of their scopes: what stays when a window ends and the next chain follows. */
+  readonly line: string;
   readonly wallet: Pot;
   /** Budgets of the group, then of the provider. Their money travels through lanes. */
   readonly limits: readonly Pot[];
@@ -62,10 +64,17 @@ export interface PotState {
   readonly settledNanoUsd: NanoUsd;
   /** Alert markers by name (`50_20000000000`): when and whether sent. */
   readonly alerts: Readonly<Record<string, AlertMarker>>;
-  /** Grants that find nothing to recall write this; until then a short pot refuses at once. */
-  readonly dryUntilEpochMs: number;
+  /** Written by a recall that freed nothing; while it holds, a short pot refuses without another recall. */
+  readonly dry?: DryMark;
   /** Limit at the last alert check; tells a raised limit from a new one. */
   readonly seenLimitNanoUsd?: NanoUsd;
+}
+
+/** What the lanes of a pot had when there was no idle money in them. */
+export interface DryMark {
+  readonly untilEpochMs: number;
+  readonly heldNanoUsd: NanoUsd;
+  readonly unflushedNanoUsd: NanoUsd;
 }
 
 export interface AlertMarker {

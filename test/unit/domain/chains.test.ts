@@ -78,7 +78,6 @@ test('thresholds are crossed exactly at their percent, by cross-multiplication',
     committedNanoUsd: 0n,
     settledNanoUsd,
     alerts: {},
-    dryUntilEpochMs: 0,
   });
   expect(isCrossed(50, levelOf(pot, state(1n)))).toBe(false);
   expect(isCrossed(50, levelOf(pot, state(2n)))).toBe(true);

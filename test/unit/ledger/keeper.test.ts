@@ -119,6 +119,35 @@ test('a new window is a new pot: yesterday’s spend is not in it, and its lane 
   await expectBooks(ledger, 100n, 100n);
 });
 
+test('a busy lane is filled for the next window in the last minute of this one, once', async () => {
+  const ledger = makeLedger();
+  const policy = makePolicy({ budgets: [limit('day', 1_000_000n)] });
+  await ledger.truth.topUp({ id: 'fund', walletId: 'team_dev', amountNanoUsd: 10_000_000n, atEpochMs: 0 });
+  const call = async () => {
+    const result = await ledger.gateway.hold(payment(policy, 100n));
+    if (!result.ok) throw new Error(result.refusal.code);
+    await ledger.gateway.settle(result.held, 100n, {});
+    await ledger.gateway.idle();
+  };
+  for (let n = 0; n < 60; n += 1) await call();
+  const tomorrow = async () => (await ledger.truth.readPots(['budget/dev/day#d2026-11-24'])).get('budget/dev/day#d2026-11-24');
+  expect(await tomorrow()).toBeUndefined();
+  ledger.clock.advance(12 * HOUR_MS - 59_000);
+  for (let second = 0; second < 59; second += 1) {
+    await call();
+    ledger.clock.advance(1_000);
+  }
+  const granted = await tomorrow();
+  expect(granted?.committedNanoUsd).toBeGreaterThanOrEqual(800n);
+  ledger.calls.length = 0;
+  ledger.clock.advance(1_000);
+  const first = await ledger.gateway.hold(payment(policy, 100n));
+  expect(first).toMatchObject({ ok: true });
+  expect(ledger.calls).toEqual(['reserve']);
+  expect(await tomorrow()).toEqual(granted);
+  expect((await verifyLedger(ledger.truth, true)).findings).toEqual([]);
+});
+
 test('a lane that does not add up is reported, and verify names it', async () => {
   const ledger = makeLedger();
   const policy = makePolicy();

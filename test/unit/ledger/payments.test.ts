@@ -40,6 +40,23 @@ describe('20 concurrent calls of 75 against 500', () => {
   });
 });
 
+test('a dry pot is marked, so that another process refuses without looking through its lanes', async () => {
+  const ledger = makeLedger({ processes: 2 });
+  const policy = makePolicy({ budgets: [limit('day', 100n)] });
+  await fund(ledger, 'team_dev', 1_000n);
+  expect((await ledger.gateways[0]?.hold(payment(policy, 100n)))?.ok).toBe(true);
+  expect((await ledger.gateways[0]?.hold(payment(policy, 50n)))?.ok).toBe(false);
+  const ask = async () => {
+    ledger.calls.length = 0;
+    const result = await ledger.gateways[1]?.hold(payment(policy, 50n));
+    expect(result).toMatchObject({ ok: false, refusal: { code: 'funds_reserved', reservedNanoUsd: 100n } });
+    return ledger.calls;
+  };
+  expect(await ask()).toEqual(['reserve', 'readPots', 'readLane']);
+  ledger.clock.advance(1_001);
+  expect(await ask()).toContain('lanesOf');
+});
+
 test('a settled call frees what it did not use, for the next one', async () => {
   const ledger = makeLedger();
   const policy = makePolicy();
