@@ -1,0 +1,114 @@
+/**
+ * The client of OpenAI-protocol endpoints, on undici: one pool a provider, own deadlines for connecting, the first byte, silence and the
+ * whole call. It never follows a redirect (the next address would see the credential), never resends, and knows for
+ * certain whether a request had begun to leave when it failed.
+ */
+import { Agent } from 'undici';
+import type { SecretSource } from '../../application/ports.ts';
+import type { Log, ProviderCall, ProviderClient, ProviderFailure, ProviderReply } from '../../application/ports-provider.ts';
+import type { Provider } from '../../domain/policy.ts';
+import { Exchange } from './exchange.ts';
+
+/** Largest response header block that is read. */
+const MAX_HEADER_BYTES = 32 * 1024;
+/** Shorter than what servers keep an idle connection for, so that a request rarely meets a closing one. */
+const KEEP_ALIVE_MS = 4_000;
+/** A rejected secret look-up is not repeated for every call. */
+const SECRET_AGE_MS = 60_000;
+
+interface CachedSecret {
+  readonly value: Promise<string | undefined>;
+  readonly atEpochMs: number;
+}
+
+/** Sends chat requests to providers; `close` ends its pools. */
+export class OpenAiProvider implements ProviderClient {
+  private readonly agents = new Map<string, Agent>();
+  private readonly secrets = new Map<string, CachedSecret>();
+  private readonly source: SecretSource;
+  private readonly log: Log;
+  private readonly userAgent: string;
+
+  /** @param version goes into the `user-agent` that providers see */
+  constructor(source: SecretSource, log: Log, version: string) {
+    this.source = source;
+    this.log = log;
+    this.userAgent = `tollgate/${version}`;
+  }
+
+  async send(call: ProviderCall): Promise<ProviderReply> {
+    const { provider } = call;
+    if (provider.protocol !== 'openai') return failed('protocol_not_supported');
+    let authorization: string | undefined;
+    if (provider.credential.kind !== 'none') {
+      const secret = provider.credential.kind === 'secret' ? await this.secret(provider.credential.name) : undefined;
+      if (secret === undefined) {
+        this.log.error('the credential of a provider is missing', {
+          provider: provider.name,
+          credential: provider.credential.kind,
+        });
+        return failed('credential_missing');
+      }
+      authorization = `Bearer ${secret}`;
+    }
+    const url = new URL(`${provider.baseUrl}${call.path}`);
+    const exchange = new Exchange(provider.timeoutMs, call.deadlineEpochMs, call.onSent);
+    return await exchange.run(this.agent(provider), {
+      origin: url.origin,
+      path: `${url.pathname}${url.search}`,
+      method: 'POST',
+      body: call.body,
+      headers: {
+        ...call.headers,
+        'content-type': 'application/json',
+        'accept-encoding': 'identity',
+        'user-agent': this.userAgent,
+        ...(authorization === undefined ? {} : { authorization }),
+      },
+    });
+  }
+
+  /** Ends idle connections at once and running calls when they are over. */
+  async close(): Promise<void> {
+    await Promise.all([...this.agents.values()].map((agent) => agent.close()));
+  }
+
+  private agent(provider: Provider): Agent {
+    const key = `${provider.name} ${provider.timeoutMs.connect}`;
+    let agent = this.agents.get(key);
+    if (agent === undefined) {
+      agent = new Agent({
+        allowH2: false,
+        connect: { timeout: provider.timeoutMs.connect },
+        pipelining: 1,
+        // Our own deadlines are exact and know a paused reader from a silent provider.
+        headersTimeout: 0,
+        bodyTimeout: 0,
+        keepAliveTimeout: KEEP_ALIVE_MS,
+        maxHeaderSize: MAX_HEADER_BYTES,
+      });
+      this.agents.set(key, agent);
+    }
+    return agent;
+  }
+
+  private async secret(name: string): Promise<string | undefined> {
+    let cached = this.secrets.get(name);
+    if (cached === undefined || Date.now() - cached.atEpochMs > SECRET_AGE_MS) {
+      cached = { value: this.source.find(name), atEpochMs: Date.now() };
+      this.secrets.set(name, cached);
+    }
+    try {
+      const value = await cached.value;
+      // A line end in a pasted key would be an illegal header, and the error would quote it.
+      return value === undefined || value.trim() === '' ? undefined : value.trim();
+    } catch {
+      this.secrets.delete(name);
+      return undefined;
+    }
+  }
+}
+
+function failed(reason: ProviderFailure): ProviderReply {
+  return { kind: 'failed', reason, sent: false };
+}

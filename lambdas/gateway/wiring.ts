@@ -1,0 +1,70 @@
+/** Builds the gateway of a deployed stage from its environment, and warms what its first request would wait for. */
+import type { Logger } from '@aws-lambda-powertools/logger';
+import { OpenAiProvider } from '../adapters/providers/openai-provider.ts';
+import { SecretsManagerSource } from '../adapters/secrets/secret-source.ts';
+import { sha256Fingerprint, systemClock, systemRandom } from '../adapters/system/system.ts';
+import { LedgerPayments } from '../application/ledger-payments.ts';
+import type { KeyStore, PolicySource, SecretSource } from '../application/ports.ts';
+import type { GatewayEnvironment } from '../environment.ts';
+import { type Gateway, createGateway } from '../http/core.ts';
+import { type StageLog, createStage } from '../stage.ts';
+import manifest from '../../package.json' with { type: 'json' };
+
+/** What a cold start may spend on warming, ms: Lambda gives an init ten seconds, and the rest must fit too. */
+const WARM_UP_MS = 4_000;
+/** Names no key: looking it up opens the connection to the table, which would cost the first request about 125 ms. */
+const NO_KEY = '0'.repeat(64);
+
+export interface WiredGateway {
+  readonly gateway: Gateway;
+  /** Loads the policy, opens the connections and reads the credentials. Never rejects: what fails here is tried by a request. */
+  warmUp(): Promise<void>;
+}
+
+/** Builds everything once. */
+export function wireGateway(environment: GatewayEnvironment, logger: Logger): WiredGateway {
+  const { store, keys, alerts, policies, persistence, log } = createStage(environment, logger);
+  const secrets = new SecretsManagerSource({
+    prefix: environment.secretPrefix,
+    clock: systemClock,
+    onProblem: (message) => log.warn(message),
+  });
+  const payments = new LedgerPayments({ store, alerts, persistence, fingerprint: sha256Fingerprint, reporter: log });
+  const core = createGateway({
+    stage: environment.stage,
+    version: manifest.version,
+    policies,
+    keys,
+    payments,
+    providers: new OpenAiProvider(secrets, log, manifest.version),
+    clock: systemClock,
+    random: systemRandom,
+    log,
+  });
+  const gateway: Gateway = {
+    async handle(request, info) {
+      const { response, done } = await core.handle(request, info);
+      // Alerts come after the settlement, and Lambda freezes what still runs when the handler ends.
+      return { response, done: done.then(() => payments.idle()) };
+    },
+  };
+  return { gateway, warmUp: () => warmUp(policies, keys, secrets, log) };
+}
+
+async function warmUp(policies: PolicySource, keys: KeyStore, secrets: SecretSource, log: StageLog): Promise<void> {
+  const credentials = async (): Promise<void> => {
+    const { providers } = await policies.current();
+    const names = providers.flatMap(({ credential }) => (credential.kind === 'secret' ? [credential.name] : []));
+    await Promise.allSettled(names.map((name) => secrets.find(name)));
+  };
+  const work = async (): Promise<void> => {
+    for (const result of await Promise.allSettled([credentials(), keys.find(NO_KEY)])) {
+      if (result.status === 'rejected') log.warn('warming up was not finished', { reason: nameOf(result.reason) });
+    }
+  };
+  await Promise.race([work(), systemClock.sleep(WARM_UP_MS)]);
+}
+
+function nameOf(error: unknown): string {
+  return error instanceof Error ? error.name : 'unknown error';
+}

@@ -1,0 +1,68 @@
+/** What every function of a deployed stage is built from: its ledger, its alerts, its policy, its log. Built once per process. */
+import { Logger } from '@aws-lambda-powertools/logger';
+import { DynamoAlertLog } from './adapters/dynamodb/alert-log.ts';
+import { createDynamoClient } from './adapters/dynamodb/client.ts';
+import { DynamoKeyStore } from './adapters/dynamodb/key-store.ts';
+import { DynamoLedgerStore } from './adapters/dynamodb/ledger-store.ts';
+import { SnsAlertPublisher } from './adapters/sns/alert-publisher.ts';
+import { SsmPolicySource } from './adapters/ssm/policy-source.ts';
+import { systemClock, systemRandom } from './adapters/system/system.ts';
+import { AlertDesk } from './application/alert-desk.ts';
+import type { Persistence } from './application/persistence.ts';
+import type { KeyStore, LedgerStore, PolicySource } from './application/ports.ts';
+import type { Environment } from './environment.ts';
+import { fromParameters } from './policy/parameters.ts';
+
+/** Writes structured lines with ids and codes, never prompts, keys or whole events. */
+export interface StageLog {
+  info(message: string, fields?: Readonly<Record<string, unknown>>): void;
+  warn(message: string, fields?: Readonly<Record<string, unknown>>): void;
+  error(message: string, fields?: Readonly<Record<string, unknown>>): void;
+}
+
+export interface Stage {
+  readonly store: LedgerStore;
+  readonly keys: KeyStore;
+  readonly alerts: AlertDesk;
+  readonly policies: PolicySource;
+  readonly persistence: Persistence;
+  readonly log: StageLog;
+}
+
+/** The logger of a stage's function. */
+export function createLogger(environment: Environment, serviceName: string): Logger {
+  return new Logger({ serviceName, logLevel: environment.logLevel, persistentKeys: { stage: environment.stage } });
+}
+
+/** Connects a function to its stage. Nothing is called yet. */
+export function createStage(environment: Environment, logger: Logger): Stage {
+  const log = stageLog(logger);
+  const persistence = { clock: systemClock, random: systemRandom };
+  const table = { client: createDynamoClient(), tableName: environment.table };
+  const store = new DynamoLedgerStore(table);
+  const alerts = new AlertDesk({
+    store,
+    publisher: new SnsAlertPublisher({ topicArn: environment.alertTopicArn }),
+    log: new DynamoAlertLog(table),
+    persistence,
+    reporter: log,
+  });
+  const policies = new SsmPolicySource({
+    prefix: environment.parameterPrefix,
+    decode: (values) => fromParameters(values, environment.stage),
+    clock: systemClock,
+    onProblem: (reason, keepsOlder) => {
+      if (keepsOlder) log.warn('the policy could not be refreshed; the last good one stays in force', { reason });
+      else log.error('no policy could be loaded', { reason });
+    },
+  });
+  return { store, keys: new DynamoKeyStore(table), alerts, policies, persistence, log };
+}
+
+function stageLog(logger: Logger): StageLog {
+  return {
+    info: (message, fields = {}) => logger.info(message, { ...fields }),
+    warn: (message, fields = {}) => logger.warn(message, { ...fields }),
+    error: (message, fields = {}) => logger.error(message, { ...fields }),
+  };
+}
