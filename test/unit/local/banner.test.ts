@@ -1,0 +1,36 @@
+/** What a person reads once the local stages are ready. */
+import { type BannerFacts, banner } from '../../../lambdas/local/banner.ts';
+
+const facts: BannerFacts = {
+  home: '/home/of/mine',
+  stages: [
+    { stage: 'dev', baseUrl: 'http://127.0.0.1:4101', models: { team: "it's" } },
+    { stage: 'prod', baseUrl: 'http://127.0.0.1:4102', models: {} },
+  ],
+  keys: { dev: { team: 'tg_dev_x' }, prod: { live: 'tg_prod_y' } },
+  plays: [
+    { stage: 'dev', provider: 'openai', reason: 'with OPENAI_API_KEY' },
+    {
+      stage: 'prod',
+      provider: 'openai',
+      simulatedAt: 'http://127.0.0.1:5000/v1',
+      reason: 'set OPENAI_API_KEY to call the real one',
+    },
+  ],
+};
+
+test('it shows both forms of each address, every key, and which providers are real', () => {
+  const text = banner(facts);
+  for (const part of ['http://127.0.0.1:4101/v1\n', 'http://127.0.0.1:4102\n', 'tg_dev_x', 'tg_prod_y', '/home/of/mine'])
+    expect(text).toContain(part);
+  expect(text).toMatch(/openai +real, with OPENAI_API_KEY/);
+  expect(text).toMatch(/openai +SIMULATED at http:\/\/127\.0\.0\.1:5000\/v1: set OPENAI_API_KEY/);
+});
+
+test('its curl is quoted for a shell, whatever the model is called', () => {
+  expect(banner(facts)).toContain(String.raw`"model":"it'\''s"`);
+});
+
+test('without a group that may call a model there is no example', () => {
+  expect(banner({ ...facts, keys: { dev: {}, prod: { live: 'tg_prod_y' } } })).not.toContain('curl http://127.0.0.1:4101');
+});

@@ -1,0 +1,54 @@
+/** Which providers of a local stage are real. */
+import { EnvironmentSecrets, credentialVariable } from '../../../lambdas/local/environment-secrets.ts';
+import { playProviders } from '../../../lambdas/local/simulation.ts';
+import { loadPolicy } from '../../../lambdas/policy/index.ts';
+import { readFileSync } from 'node:fs';
+
+const shipped = loadPolicy(readFileSync(new URL('../../../policy/dev.yaml', import.meta.url), 'utf8'), {
+  file: 'dev.yaml',
+  deployed: false,
+  atEpochMs: Date.now(),
+}).policy;
+
+test.each([
+  ['openai', 'OPENAI_API_KEY'],
+  ['open-ai.eu', 'OPEN_AI_EU_API_KEY'],
+])('the credential of secret %s is in %s', (name, variable) => {
+  expect(credentialVariable(name)).toBe(variable);
+});
+
+test('a provider is real exactly when its credential is in the environment; the others are played', async () => {
+  const secrets = new EnvironmentSecrets({ OPENAI_API_KEY: 'sk-test', MISTRAL_API_KEY: '  ' });
+  const played: string[] = [];
+  const { policy, plays } = await playProviders(shipped, secrets, async (provider) => {
+    played.push(provider.name);
+    return 'http://127.0.0.1:1/v1';
+  });
+  expect(played).toEqual(['mistral']);
+  expect(policy.providers.map(({ baseUrl, credential }) => [baseUrl, credential.kind])).toEqual([
+    ['https://api.openai.com/v1', 'secret'],
+    ['http://127.0.0.1:1/v1', 'none'],
+  ]);
+  expect(plays.map((play) => play.simulatedAt)).toEqual([undefined, 'http://127.0.0.1:1/v1']);
+  expect(JSON.stringify(plays)).not.toContain('sk-test');
+});
+
+test('a played provider keeps its prices, budgets and deadlines', async () => {
+  const { policy } = await playProviders(shipped, new EnvironmentSecrets({}), async () => 'http://127.0.0.1:1/v1');
+  expect(policy.prices).toBe(shipped.prices);
+  expect(policy.providers.map(({ budgets, timeoutMs }) => ({ budgets, timeoutMs }))).toEqual(
+    shipped.providers.map(({ budgets, timeoutMs }) => ({ budgets, timeoutMs })),
+  );
+});
+
+test('an IAM provider is played locally and never called without its role', async () => {
+  const [first, ...rest] = shipped.providers;
+  if (first === undefined) throw new Error('the shipped policy has a provider');
+  const policy = { ...shipped, providers: [{ ...first, credential: { kind: 'iam', service: 'bedrock' } as const }, ...rest] };
+  const { plays } = await playProviders(
+    policy,
+    new EnvironmentSecrets({ OPENAI_API_KEY: 'x', BEDROCK_API_KEY: 'x' }),
+    async () => 'http://127.0.0.1:1/v1',
+  );
+  expect(plays[0]?.simulatedAt).toBe('http://127.0.0.1:1/v1');
+});
