@@ -4,13 +4,11 @@
  * Plain JavaScript, no dependency: it runs before anything is installed.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
-const stamp = join(root, 'node_modules', '.tollgate-lock');
 const windows = process.platform === 'win32';
 const node = join(root, 'node_modules', '.bin', windows ? 'node.cmd' : 'node');
 const PARENT_CHECK_MS = 500;
@@ -25,25 +23,31 @@ function fail(message) {
   process.exit(1);
 }
 
-/** What is installed is right when it was installed from this very lock file. */
+/** Whether node_modules holds what the lock file states: npm keeps its own record of what it installed. */
+function isInstalled() {
+  const record = join(root, 'node_modules', '.package-lock.json');
+  if (!existsSync(node) || !existsSync(record)) return false;
+  try {
+    const wanted = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')).packages;
+    const present = JSON.parse(readFileSync(record, 'utf8')).packages;
+    return Object.entries(wanted).every(
+      ([path, entry]) => path === '' || entry.optional || present[path]?.version === entry.version,
+    );
+  } catch {
+    return false;
+  }
+}
+
 function install() {
-  const lock = createHash('sha256')
-    .update(readFileSync(join(root, 'package-lock.json')))
-    .digest('hex');
-  if (existsSync(node) && existsSync(stamp) && readFileSync(stamp, 'utf8') === lock) return;
+  if (isInstalled()) return;
   process.stderr.write('Setting up: npm ci (once, a minute or two)\n');
-  const done = spawnSync('npm', ['ci', '--no-audit', '--no-fund'], {
-    cwd: root,
-    stdio: ['ignore', 2, 2],
-    shell: windows,
-  });
+  const done = spawnSync('npm', ['ci', '--no-audit', '--no-fund'], { cwd: root, stdio: ['ignore', 2, 2], shell: windows });
   if (done.status !== 0) fail('npm ci failed: see its message above. Needed: a network that reaches your npm registry.');
   if (!existsSync(node)) {
     fail(
       `No pinned Node for ${process.platform}/${process.arch}: node_modules/.bin/node is missing. Install Node 24 and run bin/tollgate.ts with it.`,
     );
   }
-  writeFileSync(stamp, lock);
 }
 
 const [name, ...rest] = process.argv.slice(2);

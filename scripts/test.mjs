@@ -14,6 +14,9 @@ const CHECKS = {
   types: [bin('tsc'), ['-p', '.']],
 };
 const SUITES = ['unit', 'property', 'contract', 'integration', 'infrastructure', 'e2e'];
+/** A deadline against hanging, never a measure: what starts processes is slow on a busy machine. */
+const TEST_TIMEOUT_MS = { unit: 20_000, property: 120_000 };
+const PROCESS_TIMEOUT_MS = 120_000;
 
 const wanted = process.argv.slice(2);
 const chosen = (name) => wanted.length === 0 || wanted.includes(name);
@@ -44,6 +47,7 @@ for (const suite of SUITES) {
   const run = spawnSync(process.execPath, [
     '--experimental-vm-modules', '--disable-warning=ExperimentalWarning', 'node_modules/jest/bin/jest.js',
     '--json', `--outputFile=${report}`, `--testPathPatterns=/test/${suite}/`,
+    `--testTimeout=${TEST_TIMEOUT_MS[suite] ?? PROCESS_TIMEOUT_MS}`,
     ...(suite === 'e2e' ? ['--runInBand'] : []),
   ], { stdio: ['ignore', 'ignore', 'inherit'] });
   try {
