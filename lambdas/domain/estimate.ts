@@ -2,7 +2,7 @@
  * The upper bound of a request, before it is sent: no tokenizer makes more tokens than there are bytes, and the output
  * cap is written into the request itself. The dearest price that could apply prices both.
  */
-import { type NanoUsd, minOf } from './money.ts';
+import type { NanoUsd } from './money.ts';
 import { type Price, type Usage, boundNanoUsd, costNanoUsd } from './prices.ts';
 
 /** Tokens that a provider may put around a prompt by itself (roles, tool syntax, its own preamble). */
@@ -52,5 +52,5 @@ export function costFromBytes(
     cachedInputTokens: 0,
     outputTokens: Math.min(outputBytes, bound.outputTokens),
   };
-  return { usage, nanoUsd: minOf(costNanoUsd(price, usage), bound.nanoUsd) };
+  return { usage, nanoUsd: costNanoUsd(price, usage) };
 }

@@ -1,0 +1,88 @@
+/** What callers say in headers, validated and bounded: who they are, tags for reports, what goes on to the provider. */
+import type { Limits } from './limits.ts';
+import { GatewayError, invalidRequest } from './errors.ts';
+
+const USER = /^[A-Za-z0-9._@:+-]+$/;
+const TAG_KEY = /^[A-Za-z0-9._-]+$/;
+const TAG_VALUE = /^[A-Za-z0-9._:@+/-]*$/;
+/** Goes on as it came. */
+const FORWARDED: readonly string[] = ['accept', 'anthropic-beta', 'anthropic-version'];
+/** Whom the request is for when nobody says. */
+export const ANONYMOUS = 'anonymous';
+
+/** @throws GatewayError 431 when the headers are larger than the limit */
+export function checkHeaderSize(headers: Headers, limitBytes: number): void {
+  let bytes = 0;
+  headers.forEach((value, name) => {
+    bytes += name.length + value.length + 4;
+  });
+  if (bytes > limitBytes) {
+    throw new GatewayError({
+      status: 431,
+      code: 'invalid_request',
+      message: `The headers are larger than ${limitBytes} bytes together.`,
+    });
+  }
+}
+
+/**
+ * The user a request counts for: the key's own, else the header's claim, else `anonymous`.
+ * @throws GatewayError 400 when the header is no name
+ */
+export function readUser(headers: Headers, boundUser: string | undefined, limits: Pick<Limits, 'userChars'>): string {
+  const claimed = headers.get('x-tollgate-user');
+  if (claimed !== null && (!USER.test(claimed) || claimed.length > limits.userChars)) {
+    throw invalidRequest(
+      `x-tollgate-user must be 1 to ${limits.userChars} characters of A-Z a-z 0-9 . _ @ : + -`,
+      'x-tollgate-user',
+    );
+  }
+  return boundUser ?? claimed ?? ANONYMOUS;
+}
+
+/** @throws GatewayError 400 when the header is not `key=value,key2=value2` within the limits */
+export function readTags(headers: Headers, limits: Limits): Readonly<Record<string, string>> | undefined {
+  const text = headers.get('x-tollgate-tags');
+  if (text === null || text.trim() === '') return undefined;
+  const bad = (why: string): Error =>
+    invalidRequest(`x-tollgate-tags ${why}. Write it as feature=search,case=17.`, 'x-tollgate-tags');
+  if (text.length > limits.tagsBytes) throw bad(`is longer than ${limits.tagsBytes} bytes`);
+  const pairs = text.split(',').map((pair) => pair.trim());
+  if (pairs.length > limits.tags) throw bad(`has more than ${limits.tags} tags`);
+  const tags = new Map<string, string>();
+  for (const pair of pairs) {
+    const at = pair.indexOf('=');
+    const key = pair.slice(0, Math.max(0, at));
+    const value = pair.slice(at + 1);
+    if (!TAG_KEY.test(key) || key.length > limits.tagKeyChars)
+      throw bad('has a tag whose key is missing, too long or has other characters');
+    if (!TAG_VALUE.test(value) || value.length > limits.tagValueChars)
+      throw bad(`has a value for ${key} that is too long or has other characters`);
+    if (tags.has(key)) throw bad(`names ${key} twice`);
+    tags.set(key, value);
+  }
+  return Object.fromEntries(tags);
+}
+
+/** The caller's headers that a provider gets. */
+export function forwardedHeaders(headers: Headers): Readonly<Record<string, string>> {
+  const out: Record<string, string> = {};
+  for (const name of FORWARDED) {
+    const value = headers.get(name);
+    if (value !== null) out[name] = value;
+  }
+  return out;
+}
+
+const PASSED_EXACTLY: ReadonlySet<string> = new Set(['content-type', 'content-encoding', 'retry-after']);
+const PASSED_PREFIXES: readonly string[] = ['x-ratelimit-', 'openai-', 'anthropic-ratelimit-'];
+
+/** The provider's headers that a caller gets: never cookies, lengths or what belongs to one hop. The bytes
+ * go on as they came, so a provider that compresses without being asked keeps its encoding's name. */
+export function passedHeaders(headers: ReadonlyMap<string, string>): Headers {
+  const out = new Headers();
+  for (const [name, value] of headers) {
+    if (PASSED_EXACTLY.has(name) || PASSED_PREFIXES.some((prefix) => name.startsWith(prefix))) out.set(name, value);
+  }
+  return out;
+}

@@ -1,0 +1,144 @@
+/** `POST /v1/chat/completions`: the request checked, handed to the application, and its outcome told in HTTP. */
+import { type ChatDeps, type ChatFacts, completeChat } from '../application/complete-chat.ts';
+import type { Statement } from '../application/payments.ts';
+import { formatUsd } from '../domain/money.ts';
+import type { Policy } from '../domain/policy.ts';
+import { readChatFields } from '../domain/request-fields.ts';
+import type { Caller } from './authenticate.ts';
+import { forwardedHeaders, passedHeaders, readTags, readUser } from './caller-headers.ts';
+import { CallerStream } from './caller-stream.ts';
+import { chatError } from './chat-errors.ts';
+import { errorResponse, invalidRequest } from './errors.ts';
+import { parseRequest } from './json-document.ts';
+import type { Limits } from './limits.ts';
+import { readJsonBody } from './request-body.ts';
+import { budgetHeaders } from './wallet.ts';
+
+/** An answer, and what is still under way for it. */
+export interface Handled {
+  readonly response: Response;
+  /** Resolves when its money is settled. */
+  readonly done: Promise<void>;
+}
+
+/** Serves one chat completion. @throws GatewayError for a request that is refused before anything is looked up */
+export async function handleChat(
+  deps: ChatDeps,
+  limits: Limits,
+  request: Request,
+  requestId: string,
+  policy: Policy,
+  caller: Caller,
+): Promise<Handled> {
+  const startedEpochMs = deps.clock.now();
+  if (request.headers.has('idempotency-key')) {
+    throw invalidRequest('Idempotency-Key is not supported yet: leave it out.', 'idempotency-key');
+  }
+  const userId = readUser(request.headers, caller.user, limits);
+  const tags = readTags(request.headers, limits);
+  const body = await readJsonBody(request, limits.bodyBytes);
+  const text = parseRequest(body, limits.jsonDepth);
+  const read = readChatFields(text.value, policy.purpose);
+  if (!read.ok) throw invalidRequest(read.problem.message, read.problem.param);
+  const { fields } = read;
+
+  const result = await completeChat(deps, {
+    requestId,
+    policy,
+    group: caller.group,
+    userId,
+    keyId: caller.keyId,
+    tags,
+    fields,
+    text,
+    body,
+    headers: forwardedHeaders(request.headers),
+    startedEpochMs,
+  });
+  const { facts } = result;
+  const log = (status: number, outcome: string): void =>
+    deps.log.info('call', {
+      requestId,
+      group: caller.group.name,
+      keyId: caller.keyId,
+      route: facts.route,
+      provider: facts.provider,
+      attempts: facts.attempts,
+      status,
+      outcome,
+      stream: fields.stream,
+      durationMs: deps.clock.now() - startedEpochMs,
+      retryCount: retryCount(request.headers),
+    });
+
+  if (result.kind === 'failed') {
+    const response = errorResponse(chatError(result.failure, caller.group.name), 'openai', requestId);
+    await setFacts(response.headers, facts, fields.stream, fields.unlisted, limits);
+    log(response.status, result.failure.code === 'money' ? result.failure.refusal.code : result.failure.code);
+    return { response, done: Promise.resolve() };
+  }
+  const headers = passedHeaders(result.headers);
+  if (result.kind === 'whole') {
+    await setFacts(headers, facts, false, fields.unlisted, limits);
+    log(result.status, 'answered');
+    return {
+      response: new Response(asBody(result.body, result.status), { status: result.status, headers }),
+      done: result.settled,
+    };
+  }
+  // Before anything else: whoever has a stream's hold must read the provider to its end.
+  const sink = new CallerStream(limits, requestId);
+  const pumped = result.pump(sink);
+  await setFacts(headers, facts, true, fields.unlisted, limits);
+  const logged = async (): Promise<void> => {
+    await pumped;
+    log(result.status, 'streamed');
+  };
+  return { response: new Response(sink.stream, { status: result.status, headers }), done: logged() };
+}
+
+async function setFacts(
+  headers: Headers,
+  facts: ChatFacts,
+  stream: boolean,
+  unlisted: readonly string[],
+  limits: Limits,
+): Promise<void> {
+  if (facts.reservedNanoUsd === undefined) headers.set('x-tollgate-cost-usd', formatUsd(facts.costNanoUsd));
+  else headers.set('x-tollgate-reserved-usd', formatUsd(facts.reservedNanoUsd));
+  if (facts.route !== undefined) headers.set('x-tollgate-route', printable(facts.route));
+  if (facts.provider !== undefined) headers.set('x-tollgate-provider', printable(facts.provider));
+  headers.set('x-tollgate-attempts', String(facts.attempts));
+  if (unlisted.length > 0) headers.set('x-tollgate-unlisted-fields', unlisted.slice(0, limits.unlistedFields).join(','));
+  const statement = await shortly(facts.statement, stream ? limits.streamFiguresMs : limits.figuresMs);
+  for (const [name, value] of Object.entries(budgetHeaders(statement))) if (!headers.has(name)) headers.set(name, value);
+}
+
+/** What a promise gives within a moment: figures in headers are not worth a wait. */
+async function shortly(promise: Promise<Statement | undefined> | undefined, ms: number): Promise<Statement | undefined> {
+  if (promise === undefined) return undefined;
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), ms);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** 204 and its like may have no body at all. */
+function asBody(body: Uint8Array, status: number): Uint8Array<ArrayBuffer> | null {
+  return status === 204 || status === 205 || status === 304 ? null : new Uint8Array(body);
+}
+
+function retryCount(headers: Headers): number | undefined {
+  const text = headers.get('x-stainless-retry-count');
+  return text !== null && /^\d{1,3}$/.test(text) ? Number(text) : undefined;
+}
+
+/** A policy's name as a header can carry it. */
+function printable(name: string): string {
+  return name.replaceAll(/[^ -~]/g, '?');
+}

@@ -1,0 +1,170 @@
+/**
+ * The gateway: one WHATWG `Request` in, one `Response` out. It knows no server; the Node and Lambda entries do. It never
+ * throws: what goes wrong is an answer in our shape, with the request's id.
+ */
+import type { ChatDeps } from '../application/complete-chat.ts';
+import type { Payments } from '../application/payments.ts';
+import type { Clock, KeyStore, PolicySource, Random } from '../application/ports.ts';
+import type { Log, ProviderClient } from '../application/ports-provider.ts';
+import { RoundRobin } from '../domain/routing.ts';
+import { Authenticator } from './authenticate.ts';
+import { checkHeaderSize, readUser } from './caller-headers.ts';
+import { type Handled, handleChat } from './chat-completions.ts';
+import { ledgerUnavailable } from './chat-errors.ts';
+import { type ErrorShape, GatewayError, errorResponse } from './errors.ts';
+import { LIMITS, type Limits } from './limits.ts';
+import { listModels } from './models.ts';
+import { walletResponse } from './wallet.ts';
+
+export interface GatewayDeps {
+  readonly stage: string;
+  /** Of this software; `/healthz` says it. */
+  readonly version: string;
+  readonly policies: PolicySource;
+  readonly keys: KeyStore;
+  readonly payments: Payments;
+  readonly providers: ProviderClient;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** @default LIMITS */
+  readonly limits?: Partial<Limits>;
+}
+
+export interface Gateway {
+  /** Answers a request. `done` resolves when its money is settled; whoever runs the process waits for it. */
+  handle(request: Request, info?: { readonly requestId?: string }): Promise<Handled>;
+}
+
+/** Figures of `GET /v1/wallet` are at most this old. */
+const WALLET_AGE_MS = 5_000;
+
+/** Builds the gateway once per process: it holds the key cache, the round robin's turns and the count of open calls. */
+export function createGateway(deps: GatewayDeps): Gateway {
+  const limits: Limits = { ...LIMITS, ...deps.limits };
+  const authenticator = new Authenticator(deps.keys, deps.clock, limits);
+  const chat: ChatDeps = { ...deps, limits, roundRobin: new RoundRobin(() => deps.random.fraction()) };
+  let openCalls = 0;
+
+  const serveChat = async (request: Request, requestId: string): Promise<Handled> => {
+    if (openCalls >= limits.openCalls) {
+      throw new GatewayError({
+        status: 503,
+        code: 'too_many_open_calls',
+        message: `This gateway has ${limits.openCalls} calls open. Try again in a second.`,
+        headers: { 'retry-after': '1' },
+      });
+    }
+    openCalls += 1;
+    const close = (): void => {
+      openCalls -= 1;
+    };
+    try {
+      const policy = await deps.policies.current();
+      const caller = await authenticator.authenticate(request.headers, policy);
+      const handled = await handleChat(chat, limits, request, requestId, policy, caller);
+      void handled.done.then(close, close);
+      return handled;
+    } catch (error) {
+      close();
+      throw error;
+    }
+  };
+
+  const serveRead = async (request: Request, path: '/v1/models' | '/v1/wallet'): Promise<Response> => {
+    const policy = await deps.policies.current();
+    const caller = await authenticator.authenticate(request.headers, policy);
+    if (path === '/v1/models') return listModels(policy, caller.group, request.headers);
+    const user = readUser(request.headers, caller.user, limits);
+    const statement = await deps.payments.statement(policy, caller.group, user, WALLET_AGE_MS);
+    if (statement === undefined) throw ledgerUnavailable();
+    return walletResponse(policy, caller.group, user, statement);
+  };
+
+  const route = async (request: Request, requestId: string): Promise<Handled> => {
+    checkHeaderSize(request.headers, limits.headerBytes);
+    const path = new URL(request.url).pathname;
+    const allowed = METHODS[path];
+    if (allowed === undefined) throw notFound(request.method, path);
+    if (request.method !== allowed) {
+      throw new GatewayError({
+        status: 405,
+        code: 'method_not_allowed',
+        message: `${path} answers ${allowed} only.`,
+        headers: { allow: allowed },
+      });
+    }
+    if (path === '/v1/chat/completions') return await serveChat(request, requestId);
+    if (path === '/v1/models' || path === '/v1/wallet') return settled(await serveRead(request, path));
+    return settled(Response.json({ status: 'ok', stage: deps.stage, version: deps.version }));
+  };
+
+  return {
+    async handle(request, info = {}) {
+      const requestId = info.requestId ?? `req_${deps.random.id(24)}`;
+      let handled: Handled;
+      try {
+        handled = await route(request, requestId);
+      } catch (error) {
+        handled = settled(errorResponse(asGatewayError(error, deps.log, requestId), shapeOf(request), requestId));
+      }
+      const { headers } = handled.response;
+      headers.set('x-request-id', requestId);
+      headers.set('request-id', requestId);
+      if (!headers.has('x-tollgate-reserved-usd') && !headers.has('x-tollgate-cost-usd'))
+        headers.set('x-tollgate-cost-usd', '0.00');
+      return { response: handled.response, done: handled.done.catch((error: unknown) => logDefect(error, deps.log, requestId)) };
+    },
+  };
+}
+
+const METHODS: Readonly<Record<string, 'GET' | 'POST' | undefined>> = Object.assign(Object.create(null), {
+  '/healthz': 'GET',
+  '/v1/chat/completions': 'POST',
+  '/v1/models': 'GET',
+  '/v1/wallet': 'GET',
+});
+
+function settled(response: Response): Handled {
+  return { response, done: Promise.resolve() };
+}
+
+function notFound(method: string, path: string): GatewayError {
+  return new GatewayError({
+    status: 404,
+    code: 'not_found',
+    message: `There is nothing at ${method} ${path.replaceAll(/[^ -~]/g, '?').slice(0, 100)}. This gateway serves ${Object.keys(METHODS).join(', ')}.`,
+  });
+}
+
+/** Anthropic's shape on Anthropic's paths; `/v1/models` is both, told apart by the version header. */
+function shapeOf(request: Request): ErrorShape {
+  const path = new URL(request.url).pathname;
+  const anthropic = path.startsWith('/v1/messages') || (path === '/v1/models' && request.headers.has('anthropic-version'));
+  return anthropic ? 'anthropic' : 'openai';
+}
+
+function asGatewayError(error: unknown, log: Log, requestId: string): GatewayError {
+  if (error instanceof GatewayError) return error;
+  logDefect(error, log, requestId);
+  if (error instanceof Error && 'code' in error && error.code === 'policy_unavailable') {
+    return new GatewayError({
+      status: 503,
+      code: 'policy_unavailable',
+      message: 'The policy of this stage could not be read, so nothing was sent. Try again in a second.',
+      headers: { 'retry-after': '1' },
+    });
+  }
+  return new GatewayError({ status: 500, code: 'internal_error', message: `Something went wrong here. Request ${requestId}.` });
+}
+
+/** Where, not what: an error's words may quote a prompt. */
+function logDefect(error: unknown, log: Log, requestId: string): void {
+  const frames =
+    error instanceof Error ? (error.stack ?? '').split('\n').filter((line) => line.trimStart().startsWith('at ')) : [];
+  log.error('internal error', {
+    requestId,
+    error: error instanceof Error ? error.name : typeof error,
+    at: frames.slice(0, 5).map((line) => line.trim()),
+  });
+}
