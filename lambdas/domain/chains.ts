@@ -32,7 +32,7 @@ export class ChainBuilder {
   constructor(policy: Policy, fingerprint: (text: string) => string) {
     this.policy = policy;
     this.fingerprint = fingerprint;
-    this.calendar = new WindowCalendar(policy.timezone);
+    this.calendar = calendarOf(policy);
   }
 
   /** @param nowEpochMs decides the windows: a request belongs to the window in which it is reserved */
@@ -93,6 +93,18 @@ export class ChainBuilder {
   }
 }
 
+const calendars = new WeakMap<Policy, WindowCalendar>();
+
+/** One calendar a policy: a window is computed when it begins, and not for every request. */
+function calendarOf(policy: Policy): WindowCalendar {
+  let calendar = calendars.get(policy);
+  if (calendar === undefined) {
+    calendar = new WindowCalendar(policy.timezone);
+    calendars.set(policy, calendar);
+  }
+  return calendar;
+}
+
 function counts(budget: Budget, route: string): boolean {
   return budget.models === undefined || budget.models.includes(route);
 }
@@ -151,7 +163,7 @@ export function potOfKey(policy: Policy, key: PotKey): Pot | undefined {
 
 /** Every pot of the current windows that the policy itself names: wallets, budgets, providers' budgets; no user's. */
 export function currentPots(policy: Policy, nowEpochMs: number): readonly Pot[] {
-  const calendar = new WindowCalendar(policy.timezone);
+  const calendar = calendarOf(policy);
   const budgets = (owner: 'budget' | 'provider', holder: { readonly name: string; readonly budgets: readonly Budget[] }): Pot[] =>
     holder.budgets
       .filter((budget) => budget.per === undefined)
@@ -167,7 +179,7 @@ export function currentPots(policy: Policy, nowEpochMs: number): readonly Pot[] 
 
 /** What stands over a caller, for people: its wallets, its group's budgets and its own. */
 export function callerPots(policy: Policy, group: ConsumerGroup, userId: string, nowEpochMs: number) {
-  const calendar = new WindowCalendar(policy.timezone);
+  const calendar = calendarOf(policy);
   return {
     wallets: [group.walletTeamId, ...group.funding].map((id) => walletPot(policy, id)),
     budgets: group.budgets.map((budget) => {

@@ -15,15 +15,29 @@ export const systemClock: Clock = {
     }),
 };
 
-/** Randomness for ids (cryptographic) and for jitter. */
+/** Random bytes are drawn in blocks: one system call serves some hundred ids. */
+const POOL_BYTES = 4_096;
+let pool = randomBytes(0);
+let used = 0;
+
+function nextByte(): number {
+  if (used >= pool.length) {
+    pool = randomBytes(POOL_BYTES);
+    used = 0;
+  }
+  const byte = pool[used] ?? FAIR_BELOW;
+  used += 1;
+  return byte;
+}
+
+/** Ids from a cryptographic source; `fraction` picks lanes and spreads retries, which nobody gains by guessing. */
 export const systemRandom: Random = {
-  fraction: () => randomBytes(6).readUIntBE(0, 6) / 2 ** 48,
+  fraction: () => Math.random(),
   id: (length) => {
     let id = '';
     while (id.length < length) {
-      for (const byte of randomBytes(length + 8)) {
-        if (byte < FAIR_BELOW && id.length < length) id += ALPHABET[byte % ALPHABET.length];
-      }
+      const byte = nextByte();
+      if (byte < FAIR_BELOW) id += ALPHABET[byte % ALPHABET.length];
     }
     return id;
   },
