@@ -64,9 +64,38 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     if (signal !== 'SIGINT' || !process.stdin.isTTY) child.kill(signal);
   });
 }
+
+/** The parent of a process; undefined where the system does not tell. */
+function parentOf(pid) {
+  let told;
+  try {
+    // Behind the name in brackets, which may hold anything: state, parent.
+    told = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1).split(' ')[1];
+  } catch {
+    told = spawnSync('ps', ['-o', 'ppid=', '-p', String(pid)], { encoding: 'utf8' }).stdout;
+  }
+  const parent = Number.parseInt(told ?? '', 10);
+  return Number.isInteger(parent) && parent > 1 ? parent : undefined;
+}
+
+function isAlive(pid) {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error.code === 'EPERM';
+  }
+}
+
+// npm runs a shell that runs this. A shell whose npm was killed lives on, so both are watched; told once, since a second
+// signal means haste.
 const parent = process.ppid;
-setInterval(() => {
-  if (process.ppid !== parent) child.kill('SIGTERM');
-}, PARENT_CHECK_MS).unref();
+const npm = process.env.npm_command === undefined ? undefined : parentOf(parent);
+const watch = setInterval(() => {
+  if (process.ppid === parent && (npm === undefined || isAlive(npm))) return;
+  clearInterval(watch);
+  child.kill('SIGTERM');
+}, PARENT_CHECK_MS);
+watch.unref();
 child.on('error', (error) => fail(`could not run ${node}: ${error.message}`));
 child.on('exit', (code, signal) => process.exit(signal === null ? (code ?? 1) : 128 + (signal === 'SIGINT' ? 2 : 15)));

@@ -108,6 +108,10 @@ function listenForTheEnd(): { readonly asked: Promise<string>; readonly hurried:
     } else if (performance.now() - firstAtMs > SAME_WISH_MS) hurry();
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => onSignal(signal));
-  if (process.connected) process.on('disconnect', () => onSignal('the process that started this is gone'));
+  if (process.connected) {
+    process.on('disconnect', () => onSignal('the process that started this is gone'));
+    // Listening alone must not keep a start alive that has failed.
+    process.channel?.unref();
+  }
   return { asked, hurried };
 }

@@ -77,10 +77,12 @@ export class AlertDesk {
     if (percent === undefined || !pot.enforced || !policy.costTracking.enabled) return;
     const level = levelOf(pot, state);
     const marker = markerName(percent, level);
-    if (state?.alerts[marker] !== undefined) return;
+    const standing = state?.alerts[marker];
     const now = this.deps.persistence.clock.now();
+    const stuck = standing?.status === 'PENDING' && now - standing.atEpochMs > REDRIVE_MS;
+    if (standing !== undefined && !stuck) return;
     try {
-      const mine = await this.raise(pot, marker, now, undefined);
+      const mine = stuck || (await this.raise(pot, marker, now, undefined));
       if (mine) await this.tell(pot, marker, thresholdAlert(policy, pot, [{ percent, action: 'block' }], level, now, true));
     } catch (error) {
       if (!isTransient(error)) throw error;
@@ -138,17 +140,20 @@ export class AlertDesk {
           ? await this.tellCrossing(policy, pot, state, level, top, lower)
           : await this.merge(policy, pot, state, level, told, untold);
     }
-    for (const threshold of pot.thresholds) {
-      const marker = markerName(threshold.percent, level);
-      const standing = state.alerts[marker];
-      if (standing?.status !== 'PENDING') continue;
+    for (const [marker, standing] of Object.entries(state.alerts)) {
+      if (standing.status !== 'PENDING') continue;
       clean = false;
-      if (now - standing.atEpochMs > REDRIVE_MS) {
-        const reached = isCrossed(threshold.percent, level);
-        if (await this.tell(pot, marker, thresholdAlert(policy, pot, [threshold], level, now, !reached))) clean = true;
-      }
+      if (now - standing.atEpochMs > REDRIVE_MS && (await this.tellAgain(policy, pot, marker, level, now))) clean = true;
     }
     return clean;
+  }
+
+  /** A marker that nobody set to sent: told as it stands now, under the limit that it was raised for too. */
+  private tellAgain(policy: Policy, pot: Pot, marker: string, level: Level, now: number): Promise<boolean> {
+    const percent = Number.parseInt(marker, 10);
+    const action = blockPercent(pot.thresholds) === percent ? 'block' : 'notify';
+    const alert = thresholdAlert(policy, pot, [{ percent, action }], level, now, !isCrossed(percent, level));
+    return this.tell(pot, marker, { ...alert, alertId: `${pot.key}:${marker}` });
   }
 
   private async tellCrossing(

@@ -73,7 +73,7 @@ export async function send(
   if (reply.kind === 'failed') return lost(candidate, reply.reason, reply.sent);
   if (reply.status < 200 || reply.status > 299) return await refused(candidate, reply, limits);
   try {
-    if (wantsStream && (reply.headers.get('content-type') ?? '').startsWith('text/event-stream')) {
+    if (wantsStream && (reply.headers.get('content-type') ?? '').trimStart().toLowerCase().startsWith('text/event-stream')) {
       return { kind: 'stream', status: reply.status, headers: reply.headers, first: await reply.body.next(), body: reply.body };
     }
     const body = await readWhole(reply.body, limits.answerBytes);
@@ -112,10 +112,10 @@ async function refused(
   reply: Extract<ProviderReply, { kind: 'answer' }>,
   limits: AnswerLimits,
 ): Promise<SendResult> {
-  const { status, headers } = reply;
+  const { status, headers, scrub = (body: Uint8Array) => body } = reply;
   if (isAboutTheRequest(status)) {
     try {
-      return { kind: 'whole', status, headers, body: await readWhole(reply.body, limits.errorBytes), free: true };
+      return { kind: 'whole', status, headers, body: scrub(await readWhole(reply.body, limits.errorBytes)), free: true };
     } catch (error) {
       if (!(error instanceof ProviderBodyError)) throw error;
     }
@@ -131,9 +131,9 @@ async function refused(
   };
 }
 
-/** A client error that another try or another provider cannot cure. 401 and 403 are about our credential. */
+/** A client error that another try or another provider cannot cure. 401, 402 and 403 are about our account there. */
 function isAboutTheRequest(status: number): boolean {
-  return status >= 400 && status < 500 && ![401, 403, 408, 409, 429].includes(status);
+  return status >= 400 && status < 500 && ![401, 402, 403, 408, 409, 429].includes(status);
 }
 
 function retryAfterSeconds(text: string | undefined): number | undefined {

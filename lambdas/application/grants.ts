@@ -104,6 +104,13 @@ export class Grants {
       const idle = lane?.idleNanoUsd ?? 0n;
       const served = fitting(batch, idle, room);
       if (served.length === 0 && tightest !== undefined) {
+        const known = this.knownDry(tightest.pot, states.get(tightest.pot.key));
+        if (known !== undefined) return refuse(batch, idle + tightest.roomNanoUsd, known);
+        // An eventual read may lag behind a top-up or a settlement: nobody is refused on it.
+        if (!fresh) {
+          fresh = true;
+          continue;
+        }
         const refusal = await this.makeRoom(tightest, chain, laneId, head.estimateNanoUsd - idle, states);
         if (refusal === undefined) {
           fresh = true;
@@ -119,8 +126,7 @@ export class Grants {
           lane = now;
           continue;
         }
-        head.resolve({ ok: false, refusal });
-        return batch.slice(1);
+        return refuse(batch, idle + tightest.roomNanoUsd, refusal);
       }
       const need = maxOf(0n, sumOf(served) - idle);
       const amount = exact ? need : this.chunk(chain, laneId, lane, need, head.estimateNanoUsd, room);
@@ -191,7 +197,8 @@ export class Grants {
     amountNanoUsd: NanoUsd,
     lane: LaneState | undefined,
   ): Promise<{ readonly done: boolean; readonly lane?: LaneState }> {
-    if (amountNanoUsd === 0n) return { done: true };
+    // A lane that is not there is made, if only with nothing: a call that costs nothing needs one too.
+    if (amountNanoUsd === 0n && lane !== undefined) return { done: true };
     try {
       const outcome = await this.store.grant({
         lane: laneId,
@@ -227,8 +234,6 @@ export class Grants {
     const { pot, roomNanoUsd } = tightest;
     const state = states.get(pot.key);
     const now = this.persistence.clock.now();
-    const known = [this.dry.get(pot.key), state?.dry].find((mark) => mark !== undefined && this.holdsStill(mark, state, now));
-    if (known !== undefined) return { pot, state, sums: { ...known, idleNanoUsd: 0n } };
     const result = await recall(this.store, this.persistence, pot, chain, lane, needNanoUsd - roomNanoUsd);
     if (result.freedNanoUsd > 0n) return undefined;
     const mark: DryMark = {
@@ -239,6 +244,13 @@ export class Grants {
     this.rememberDry(pot.key, mark);
     if (state !== undefined && this.holdsStill(mark, state, now)) await this.tellDry(pot.key, mark);
     return { pot, state, sums: result };
+  }
+
+  /** The refusal of a pot that somebody has just found dry: nothing has to be read again for it. */
+  private knownDry(pot: Pot, state: PotState | undefined): PotRefusal | undefined {
+    const now = this.persistence.clock.now();
+    const known = [this.dry.get(pot.key), state?.dry].find((mark) => mark !== undefined && this.holdsStill(mark, state, now));
+    return known === undefined ? undefined : { pot, state, sums: { ...known, idleNanoUsd: 0n } };
   }
 
   /** A settlement of this process may have made room, and turned held money into spent: marks made before tell neither. */
@@ -306,6 +318,13 @@ export function roomOf(pot: Pot, state: PotState | undefined): NanoUsd | undefin
   return (pot.hardLimitNanoUsd ?? 0n) - (state?.committedNanoUsd ?? 0n);
 }
 
+/** Nothing could be recalled, so nobody who asks for more than is left gets it. The others come back. */
+function refuse(batch: readonly Waiter[], leftNanoUsd: NanoUsd, refusal: PotRefusal): readonly Waiter[] {
+  const short = batch.filter((waiter) => waiter.estimateNanoUsd > leftNanoUsd);
+  for (const waiter of short) waiter.resolve({ ok: false, refusal });
+  return batch.filter((waiter) => !short.includes(waiter));
+}
+
 function sumOf(waiters: readonly Waiter[]): NanoUsd {
   return waiters.reduce((sum, waiter) => sum + waiter.estimateNanoUsd, 0n);
 }
@@ -316,7 +335,8 @@ function fitting(batch: readonly Waiter[], idle: NanoUsd, room: NanoUsd | undefi
   let sum = 0n;
   const end = batch.findIndex((waiter) => {
     sum += waiter.estimateNanoUsd;
-    return sum - idle > room;
+    const short = sum - idle;
+    return short > 0n && short > room;
   });
   return end === -1 ? batch : batch.slice(0, end);
 }

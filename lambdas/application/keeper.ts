@@ -83,13 +83,13 @@ export class Keeper {
     for (const lane of before) {
       counts.lanes += 1;
       this.verify(lane, counts);
-      for (const [hid, hold] of lane.holds) {
-        await this.guard(counts, () => this.keepHold(policy, lane, hid, hold, counts));
-        for (const key of hold.direct) touched.add(key);
-      }
+      for (const [hid, hold] of lane.holds) await this.guard(counts, () => this.keepHold(policy, lane, hid, hold, counts));
       const now =
         lane.holds.size > 0 ? await this.guard(counts, () => this.deps.store.readLane(lane.id, { consistent: true })) : lane;
-      if (now !== undefined) after.push(now);
+      if (now !== undefined) {
+        after.push(now);
+        for (const key of now.watched) touched.add(key);
+      }
       for (const key of lane.chain) touched.add(key);
     }
     await this.flush(after, counts);
@@ -100,10 +100,26 @@ export class Keeper {
     const pots = [...touched].map((key) => potOfKey(policy, key)).filter((pot) => pot !== undefined);
     for (const pot of pots) checked.set(pot.key, pot);
     const result = await this.guard(counts, () => this.deps.alerts.check(policy, pots));
+    // A limit below what is out already: nothing more is spent than what calls in flight hold.
+    const over = new Set(
+      pots
+        .filter(
+          (pot) =>
+            pot.hardLimitNanoUsd !== undefined && (result?.states.get(pot.key)?.committedNanoUsd ?? 0n) > pot.hardLimitNanoUsd,
+        )
+        .map((pot) => pot.key),
+    );
+    for (const lane of after) {
+      if (lane.idleNanoUsd > 0n && lane.chain.some((key) => over.has(key)))
+        await this.guard(counts, () => this.deps.store.giveBack(lane, lane.idleNanoUsd));
+    }
     if (result?.clean !== true) return;
+    for (const lane of after) {
+      if (lane.watched.length > 0) await this.guard(counts, () => this.deps.store.unwatch(lane.id, lane.watched));
+    }
     // Only lanes that were empty when this pass first looked: their spend was flushed before the alerts were checked.
     for (const lane of before) {
-      if (lane.escrowNanoUsd !== 0n || !this.isIdle(lane)) continue;
+      if (lane.escrowNanoUsd !== 0n || lane.holds.size > 0 || !this.isIdle(lane)) continue;
       if (await this.guard(counts, () => this.deps.store.closeLane(lane.id, lane.lastUseEpochMs))) counts.closed += 1;
     }
   }
@@ -114,6 +130,8 @@ export class Keeper {
     const entry = await store.readEntry(hid);
     if (entry !== undefined) {
       if (entry.status !== 'FINAL' && entry.status !== 'VOID') {
+        const now = await store.readLane(lane.id, { consistent: true });
+        if (now?.holds.has(hid) !== true) return;
         this.deps.reporter.error('hold stands although its entry was decided', { hid, status: entry.status });
         return;
       }
@@ -164,8 +182,9 @@ export class Keeper {
     try {
       return await step();
     } catch (error) {
-      if (!isTransient(error)) throw error;
       counts.unfinished += 1;
+      if (!isTransient(error))
+        this.deps.reporter.error('a lane or pot could not be kept', { reason: error instanceof Error ? error.name : 'unknown' });
       return undefined;
     }
   }

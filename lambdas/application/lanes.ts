@@ -48,6 +48,8 @@ export class Lanes {
     const hold: Hold = { estimateNanoUsd, direct: chain.direct.map((pot) => pot.key) };
     const full = new Set<number>();
     let n = this.pick(chain.hash, full);
+    let countBefore = this.countOf(chain.hash);
+    let foundFull = 0;
     let lostReplies = 0;
     for (let attempt = 0; ; attempt += 1) {
       const lane: LaneId = { chainHash: chain.hash, n };
@@ -75,7 +77,13 @@ export class Lanes {
       this.learn(chain.hash, seen);
       if (outcome.reason === 'full') {
         full.add(n);
-        if (full.size >= this.countOf(chain.hash)) await this.grow(chain.hash, full);
+        foundFull += 1;
+        // Two lanes found full say enough; whoever was faster has doubled them for all.
+        if (foundFull >= Math.min(2, countBefore)) {
+          if (this.countOf(chain.hash) === countBefore) await this.grow(chain.hash, full);
+          countBefore = this.countOf(chain.hash);
+          foundFull = 0;
+        }
         n = this.pick(chain.hash, full);
       } else if (outcome.reason !== 'duplicate') {
         const funded = await this.grants.fund(chain, lane, estimateNanoUsd, seen);

@@ -164,10 +164,6 @@ export class LedgerPayments implements Payments {
       const result = await settleWithEntry(store, persistence, entry, terms);
       if (result.kind === 'lost')
         reporter.error('late cost that no pot could pay', { hid: held.hid, requestId: detail.requestId });
-      if (lossNanoUsd > 0n) {
-        reporter.error('provider billed above the bound', { hid: held.hid, target: `${target.provider}/${target.model}` });
-        await alerts.overage(policy, `${target.provider}/${target.model}`, held.hid, lossNanoUsd, held.hold.estimateNanoUsd);
-      }
       this.grants.forgetDry();
       this.statements.noteSettled({
         chain: held.chain,
@@ -180,6 +176,11 @@ export class LedgerPayments implements Payments {
       if (!isTransient(error)) throw error;
       reporter.error('settlement left to the keeper', { hid: held.hid, requestId: detail.requestId });
       return undefined;
+    } finally {
+      if (lossNanoUsd > 0n) {
+        reporter.error('provider billed above the bound', { hid: held.hid, target: `${target.provider}/${target.model}` });
+        await alerts.overage(policy, `${target.provider}/${target.model}`, held.hid, lossNanoUsd, held.hold.estimateNanoUsd);
+      }
     }
   }
 
@@ -189,23 +190,24 @@ export class LedgerPayments implements Payments {
     const { policy } = held.request;
     const pots = [held.chain.wallet, ...held.chain.limits];
     try {
-      const lane = settledLane ?? (await store.readLane(held.lane));
-      if (lane !== undefined) {
-        this.watch.noteLane(held.chain, lane);
-        const chainAt = (epochMs: number): Chain => this.chain(held.request, held.chain.walletId, epochMs);
-        await this.nextWindow.prepare(held.chain, lane, held.hold.estimateNanoUsd, chainAt);
-      }
-      const unknown = this.watch.unknown(pots, persistence.clock.now());
-      if (unknown.length > 0) this.watch.notePots(await store.readPots(unknown), persistence.clock.now());
+      const lane = settledLane ?? (await store.readLane(held.lane, { consistent: true }));
+      const now = persistence.clock.now();
+      if (lane !== undefined) this.watch.noteLane(held.chain, lane, now);
+      const unknown = this.watch.unknown(pots, now);
+      if (unknown.length > 0) this.watch.notePots(await store.readPots(unknown), now);
       const crossed = this.watch.crossed(pots);
       for (const pot of crossed) {
         for (const id of this.watch.lanesToFlush(pot.key)) await this.flushLane(held.chain, id);
       }
       const checked = [...crossed, ...held.chain.direct];
-      if (checked.length === 0) return;
-      const { states } = await alerts.check(policy, checked);
-      // Read again: the check has set markers since, and a known marker spares the next check.
-      this.watch.notePots(await store.readPots([...states.keys()]), persistence.clock.now());
+      if (checked.length > 0) {
+        const { states } = await alerts.check(policy, checked);
+        // Read again: the check has set markers since, and a known marker spares the next check.
+        this.watch.notePots(await store.readPots([...states.keys()]), persistence.clock.now());
+      }
+      if (lane === undefined) return;
+      const chainAt = (epochMs: number): Chain => this.chain(held.request, held.chain.walletId, epochMs);
+      await this.nextWindow.prepare(held.chain, lane, held.hold.estimateNanoUsd, chainAt);
     } catch (error) {
       reporter.warn('spend not checked for alerts; the keeper does', { reason: error instanceof Error ? error.name : 'unknown' });
     }
@@ -214,9 +216,12 @@ export class LedgerPayments implements Payments {
   private async flushLane(chain: Chain, id: LaneId): Promise<void> {
     const { store, persistence } = this.deps;
     const lane = await store.readLane(id, { consistent: true });
-    if (lane === undefined || lane.unflushedNanoUsd <= 0n) return;
+    if (lane === undefined || lane.unflushedNanoUsd <= 0n) {
+      this.watch.forgetAnywhere(id);
+      return;
+    }
     if (await persist(() => store.flush([{ lane, amountNanoUsd: lane.unflushedNanoUsd }]), persistence)) {
-      this.watch.noteLane(chain, { ...lane, unflushedNanoUsd: 0n });
+      this.watch.noteFlushed([chain.wallet, ...chain.limits], lane);
     }
   }
 }

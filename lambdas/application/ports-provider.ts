@@ -30,6 +30,8 @@ export type ProviderReply =
       readonly status: number;
       readonly headers: ReadonlyMap<string, string>;
       readonly body: ProviderBody;
+      /** Takes our credential out of an error body, in case that the provider repeats it. */
+      readonly scrub?: (body: Uint8Array) => Uint8Array;
     }
   /** `sent` false: nothing reached the provider, so nothing can have been billed. */
   | { readonly kind: 'failed'; readonly reason: ProviderFailure; readonly sent: boolean };

@@ -108,6 +108,8 @@ export interface LateRequest {
   /** The entry's status and charge as read; the flip happens only from there. */
   readonly seen: Pick<Entry, 'status' | 'chargeNanoUsd'>;
   readonly chargeNanoUsd: NanoUsd;
+  /** What the provider billed above the estimate. */
+  readonly lossNanoUsd: NanoUsd;
   readonly lane: LaneId;
   readonly chain: readonly PotTerm[];
   readonly walletId: string;
@@ -165,7 +167,7 @@ export interface LedgerStore {
   giveBack(lane: LaneState, amountNanoUsd: NanoUsd): Promise<boolean>;
   /** Puts the entry if none is there. Otherwise tells what is there. */
   putEntry(entry: Entry): Promise<{ readonly ok: true } | { readonly ok: false; readonly existing: Entry }>;
-  /** Ends a hold at its charge; the rest is idle again. Never before its entry is acknowledged. */
+  /** Ends a hold at its charge; the rest is idle again, and its user pots are watched. Never before its entry is acknowledged. */
   settle(request: SettleRequest): Promise<SettleOutcome>;
   /**
    * The keeper's end of a hold without an entry: puts `entry` (RELEASED at 0 or ESTIMATED at the estimate) and ends the
@@ -178,7 +180,9 @@ export interface LedgerStore {
   lose(hid: string, seen: EntryStatus, lossNanoUsd: NanoUsd): Promise<boolean>;
   /** Moves unflushed spend of up to 25 lanes of one chain into `settled` of its pots. False: a lane has less. */
   flush(lanes: readonly { readonly lane: LaneState; readonly amountNanoUsd: NanoUsd }[]): Promise<boolean>;
-  /** Deletes a lane that is empty and was not used since. False: it is not. */
+  /** Takes user pots off a lane's watch list, once their alerts were checked and all are told. */
+  unwatch(lane: LaneId, pots: readonly PotKey[]): Promise<void>;
+  /** Deletes a lane that is empty, watches no pot and was not used since. False: it is not. */
   closeLane(lane: LaneId, lastUseEpochMs: number): Promise<boolean>;
   /** Doubles the chain's lane count, on lane 0, from what was seen. False: somebody did. */
   growLanes(lane0: LaneId, from: number): Promise<boolean>;

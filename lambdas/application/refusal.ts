@@ -13,7 +13,7 @@ export function refusalOf(policy: Policy, { pot, state, sums }: PotRefusal, requ
   const withoutHolds = hardNanoUsd - spentNanoUsd;
   const resetsAtEpochMs = Number.isFinite(pot.window.endsAtEpochMs) ? pot.window.endsAtEpochMs : undefined;
   return {
-    code: requestedNanoUsd <= withoutHolds && sums.heldNanoUsd > 0n ? 'funds_reserved' : exhausted(),
+    code: requestedNanoUsd <= withoutHolds ? 'funds_reserved' : exhausted(),
     limitedBy: pot.scope,
     limitNanoUsd: pot.kind === 'wallet' ? hardNanoUsd : (pot.limitNanoUsd ?? hardNanoUsd),
     spentNanoUsd,

@@ -5,7 +5,7 @@
 import type { Entry } from '../domain/entries.ts';
 import { type NanoUsd, minOf } from '../domain/money.ts';
 import type { LaneState } from '../domain/pots.ts';
-import { type Persistence, persist } from './persistence.ts';
+import { type Persistence, isTransient, persist } from './persistence.ts';
 import type { LedgerStore, PotTerm } from './ports.ts';
 
 /** The pots that a late charge must fit, as the policy in force states them. */
@@ -40,12 +40,24 @@ export async function settleWithEntry(
   entry: Entry,
   terms: LateTerms,
 ): Promise<SettlementResult> {
-  const put = await persist(() => store.putEntry(entry), persistence);
+  const put = await putWithOrWithoutDetail(store, persistence, entry);
   const standing = put.ok ? entry : put.existing;
   if (standing.status === 'FINAL' || standing.status === 'VOID') {
     return settleHold(store, persistence, standing, standing);
   }
   return settleLate(store, persistence, entry, standing, terms);
+}
+
+/** What a caller wrote must never cost the books: an entry that the store will not take is written without its detail. */
+async function putWithOrWithoutDetail(store: LedgerStore, persistence: Persistence, entry: Entry) {
+  try {
+    return await persist(() => store.putEntry(entry), persistence);
+  } catch (error) {
+    if (isTransient(error)) throw error;
+    const { group, provider, estimated } = entry.detail;
+    const bare: Entry = { ...entry, detail: { group, provider, estimated, outcome: 'detail_lost' } };
+    return await persist(() => store.putEntry(bare), persistence);
+  }
 }
 
 /** Settles a hold at the charge that its entry states. Repeats are harmless: the hold is gone after the first. */
@@ -82,6 +94,7 @@ async function settleLate(
         hid: mine.hid,
         seen: { status: standing.status, chargeNanoUsd: standing.chargeNanoUsd },
         chargeNanoUsd: mine.chargeNanoUsd,
+        lossNanoUsd: mine.lossNanoUsd,
         lane: mine.lane,
         ...terms,
         detail: mine.detail,

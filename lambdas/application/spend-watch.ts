@@ -10,6 +10,7 @@ import type { Chain, LaneId, LaneState, Pot, PotKey, PotState } from '../domain/
 const MOST_KNOWN = 10_000;
 /** A pot read longer ago is read again after an answer: other processes flush into it too. */
 const STALE_MS = 15_000;
+const REREAD_MS = 1_000;
 
 export class SpendWatch {
   private readonly pots = new Map<PotKey, { readonly state: PotState; readonly atEpochMs: number }>();
@@ -20,12 +21,18 @@ export class SpendWatch {
     for (const [key, state] of states) this.pots.set(key, { state, atEpochMs: nowEpochMs });
   }
 
-  noteLane(chain: Pick<Chain, 'wallet' | 'limits'>, lane: LaneState): void {
+  noteLane(chain: Pick<Chain, 'wallet' | 'limits'>, lane: LaneState, nowEpochMs: number): void {
     if (this.unflushed.size > MOST_KNOWN) this.unflushed.clear();
     const name = `${lane.id.chainHash}#${lane.id.n}`;
     for (const pot of [chain.wallet, ...chain.limits]) {
       const lanes = this.unflushed.get(pot.key) ?? new Map();
-      lanes.set(name, { lane: lane.id, amountNanoUsd: lane.unflushedNanoUsd });
+      const before = lanes.get(name)?.amountNanoUsd ?? 0n;
+      // Less than before: somebody else may have flushed, and what is known of the pot lacks it. (Or two answers overtook
+      // each other; so a pot is read again for this at most once a second.)
+      const readAt = this.pots.get(pot.key)?.atEpochMs ?? nowEpochMs;
+      if (lane.unflushedNanoUsd < before && nowEpochMs - readAt >= REREAD_MS) this.pots.delete(pot.key);
+      if (lane.unflushedNanoUsd > 0n) lanes.set(name, { lane: lane.id, amountNanoUsd: lane.unflushedNanoUsd });
+      else lanes.delete(name);
       this.unflushed.set(pot.key, lanes);
     }
   }
@@ -58,6 +65,11 @@ export class SpendWatch {
         (threshold) => isCrossed(threshold.percent, level) && state?.alerts[markerName(threshold.percent, level)] === undefined,
       );
     });
+  }
+
+  /** A lane that is gone or empty has nothing to flush. */
+  forgetAnywhere(id: LaneId): void {
+    for (const lanes of this.unflushed.values()) lanes.delete(`${id.chainHash}#${id.n}`);
   }
 
   /** Lanes of a pot, seen by this process, that have spend to flush. */

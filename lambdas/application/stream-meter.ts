@@ -25,7 +25,9 @@ export class StreamMeter {
   private pendingBytes = 0;
   /** The line being read holds nothing but perhaps a CR. */
   private lineIsEmpty = true;
-  private lastUsageChunk: unknown;
+  private reported: Usage | undefined;
+  /** Bytes generated when the usage was reported. */
+  private bytesAtReport = 0;
   private bytes = 0;
 
   /** @param keepUsageChunk whether the caller asked for the chunk that only carries usage */
@@ -34,14 +36,21 @@ export class StreamMeter {
     this.maxEventBytes = maxEventBytes;
   }
 
-  /** The last plausible usage seen. */
-  get usage(): Usage | undefined {
-    return readUsage(this.lastUsageChunk, this.bytes);
+  /**
+   * The usage reported, of several the one with most output. Text that came after it counts a byte a token, and makes it
+   * an estimate; a report of no output beside text is none.
+   */
+  get reading(): { readonly usage: Usage; readonly estimated: boolean } | undefined {
+    const { reported } = this;
+    if (reported === undefined || (reported.outputTokens === 0 && this.outputBytes > 0)) return undefined;
+    const later = this.outputBytes - this.bytesAtReport;
+    if (later <= 0) return { usage: reported, estimated: false };
+    return { usage: { ...reported, outputTokens: reported.outputTokens + later }, estimated: true };
   }
 
-  /** UTF-8 bytes of the text generated so far. */
+  /** UTF-8 bytes of the text generated so far, an event that is not whole yet included. */
   get outputBytes(): number {
-    return this.bytes;
+    return this.bytes + this.pendingBytes;
   }
 
   /**
@@ -95,7 +104,11 @@ export class StreamMeter {
 
   private passes(event: Uint8Array): boolean {
     const data = this.dataOf(event);
-    if (data === '' || data === '[DONE]') return true;
+    if (data === '[DONE]') return true;
+    if (data === '') {
+      this.bytes += this.strayBytes(event);
+      return true;
+    }
     let chunk: unknown;
     try {
       chunk = JSON.parse(data);
@@ -104,8 +117,21 @@ export class StreamMeter {
       return true;
     }
     this.bytes += generatedBytes(chunk);
-    if (readUsage(chunk, 0) !== undefined) this.lastUsageChunk = chunk;
+    const usage = readUsage(chunk, 0);
+    if (usage !== undefined && usage.outputTokens >= (this.reported?.outputTokens ?? 0)) {
+      this.reported = usage;
+      this.bytesAtReport = this.bytes;
+    }
     return this.keepUsageChunk || !isUsageChunk(chunk);
+  }
+
+  /** Bytes of lines that are neither blank, comments nor fields of an event: nobody knows what they are. */
+  private strayBytes(event: Uint8Array): number {
+    const stray = this.decoder
+      .decode(event)
+      .split(/\r?\n/)
+      .filter((line) => line !== '' && !/^(:|data:|event:|id:|retry:)/.test(line));
+    return stray.reduce((sum, line) => sum + line.length, 0);
   }
 
   private dataOf(event: Uint8Array): string {

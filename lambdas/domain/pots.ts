@@ -95,6 +95,8 @@ export interface LaneState {
   readonly escrowNanoUsd: NanoUsd;
   readonly unflushedNanoUsd: NanoUsd;
   readonly holds: ReadonlyMap<string, Hold>;
+  /** Pots of users that were settled on through this lane and whose alerts the keeper has not checked since. */
+  readonly watched: readonly PotKey[];
   /** The wallet's key first. */
   readonly chain: readonly PotKey[];
   readonly walletId: string;

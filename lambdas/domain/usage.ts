@@ -33,10 +33,13 @@ export function isUsageChunk(chunk: unknown): boolean {
   return Array.isArray(choices) && choices.length === 0 && typeof usage === 'object' && usage !== null;
 }
 
-/** UTF-8 bytes of the text that an answer or a chunk generated: of every text in its choices. */
+/**
+ * UTF-8 bytes of the text that an answer or a chunk generated: of every text in its choices. Of another shape every text
+ * counts, its usage aside: what a provider sent may have been billed.
+ */
 export function generatedBytes(answer: unknown): number {
   const choices = field(answer, 'choices');
-  if (!Array.isArray(choices)) return 0;
+  if (!Array.isArray(choices)) return textBytes(answer, 0);
   let bytes = 0;
   for (const choice of choices as readonly unknown[]) {
     bytes += textBytes(field(choice, 'delta'), 0) + textBytes(field(choice, 'message'), 0) + textBytes(field(choice, 'text'), 0);
@@ -44,11 +47,13 @@ export function generatedBytes(answer: unknown): number {
   return bytes;
 }
 
+const UNCOUNTED: ReadonlySet<string> = new Set(['role', 'type', 'usage', 'id', 'object', 'model']);
+
 function textBytes(value: unknown, depth: number): number {
   if (typeof value === 'string') return utf8Length(value);
   if (typeof value !== 'object' || value === null || depth > 8) return 0;
   let bytes = 0;
-  for (const [name, inner] of Object.entries(value)) if (name !== 'role' && name !== 'type') bytes += textBytes(inner, depth + 1);
+  for (const [name, inner] of Object.entries(value)) if (!UNCOUNTED.has(name)) bytes += textBytes(inner, depth + 1);
   return bytes;
 }
 
@@ -57,6 +62,8 @@ function field(value: unknown, name: string): unknown {
   return (value as Readonly<Record<string, unknown>>)[name];
 }
 
+/** A count of tokens. One past all reason stays a report, so that it shows as overage and not as silence. */
 function count(value: unknown): number | undefined {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : undefined;
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < 0) return undefined;
+  return Math.min(value, Number.MAX_SAFE_INTEGER);
 }

@@ -79,7 +79,7 @@ function presentedKey(headers: Headers): string {
   const authorization = headers.get('authorization');
   const bearer = authorization === null ? undefined : /^Bearer +([^\s]+)$/i.exec(authorization.trim())?.[1];
   if (authorization !== null && bearer === undefined) throw unauthorized('Send your API key as Authorization: Bearer KEY.');
-  const apiKey = headers.get('x-api-key')?.trim() ?? undefined;
+  const apiKey = headers.get('x-api-key')?.trim() || undefined;
   if (bearer !== undefined && apiKey !== undefined && bearer !== apiKey) {
     throw unauthorized('Authorization and x-api-key hold different keys: send one of them.');
   }

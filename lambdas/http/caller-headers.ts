@@ -40,6 +40,9 @@ export function readUser(headers: Headers, boundUser: string | undefined, limits
   return boundUser ?? claimed ?? ANONYMOUS;
 }
 
+/** Keys of every JavaScript object: a report that builds one from tags would trip over them. */
+const RESERVED_TAGS: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype']);
+
 /** @throws GatewayError 400 when the header is not `key=value,key2=value2` within the limits */
 export function readTags(headers: Headers, limits: Limits): Readonly<Record<string, string>> | undefined {
   const text = headers.get('x-tollgate-tags');
@@ -58,6 +61,7 @@ export function readTags(headers: Headers, limits: Limits): Readonly<Record<stri
       throw bad('has a tag whose key is missing, too long or has other characters');
     if (!TAG_VALUE.test(value) || value.length > limits.tagValueChars)
       throw bad(`has a value for ${key} that is too long or has other characters`);
+    if (RESERVED_TAGS.has(key)) throw bad(`has a tag '${key}', a name that programs keep for themselves`);
     if (tags.has(key)) throw bad(`names ${key} twice`);
     tags.set(key, value);
   }

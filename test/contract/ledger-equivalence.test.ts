@@ -117,6 +117,7 @@ async function run(store: LedgerStore, s: Step, i: number, seen: Seen): Promise<
         nowEpochMs,
         seen: { status: found?.status ?? 'RELEASED', chargeNanoUsd: (found?.chargeNanoUsd ?? 0n) + BigInt(s.off === 0 ? 1 : 0) },
         chargeNanoUsd: s.amount,
+        lossNanoUsd: BigInt(s.off),
         direct,
         ...(s.off < 5 ? { detail: { outcome: 'ok', attempt: s.off } } : {}),
       });

@@ -25,6 +25,7 @@ function plainValue(value: AttributeValue): unknown {
   if (value.N !== undefined) return numberOf(value.N);
   if (value.BOOL !== undefined) return value.BOOL;
   if (value.NULL !== undefined) return null;
+  if (value.SS !== undefined) return new Set(value.SS);
   if (value.L !== undefined) return value.L.map(plainValue);
   if (value.M !== undefined) return plainItem(value.M);
   return value;

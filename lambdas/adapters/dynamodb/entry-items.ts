@@ -40,7 +40,8 @@ export function detailMap(detail: EntryDetail): PlainItem {
     es: detail.estimated,
     oc: detail.outcome,
     pp: detail.purpose,
-    tg: detail.tags,
+    // A list, because a caller's key such as `__proto__` is no key of a map that anybody should make.
+    tg: detail.tags && Object.entries(detail.tags).flat(),
     uf: detail.unlistedFields,
   };
 }
@@ -80,7 +81,7 @@ function readDetail(outer: ItemReader): EntryDetail {
     estimated: reader.optionalFlag('es'),
     outcome: reader.optionalText('oc'),
     purpose: readPurpose(reader),
-    tags: reader.has('tg') ? readTags(reader.inside('tg')) : undefined,
+    tags: readTags(reader),
     unlistedFields: reader.optionalTexts('uf'),
   };
   return Object.fromEntries(Object.entries(detail).filter(([, value]) => value !== undefined));
@@ -102,6 +103,12 @@ function readUsage(reader: ItemReader): Usage {
   };
 }
 
-function readTags(reader: ItemReader): Record<string, string> {
-  return Object.fromEntries(reader.attributes().map((name) => [name, reader.text(name)]));
+function readTags(reader: ItemReader): Record<string, string> | undefined {
+  const stored = reader.optionalTexts('tg');
+  if (stored === undefined) return undefined;
+  const pairs = Array.from({ length: Math.floor(stored.length / 2) }, (_, at) => [
+    stored[at * 2] ?? '',
+    stored[at * 2 + 1] ?? '',
+  ]);
+  return Object.fromEntries(pairs) as Record<string, string>;
 }

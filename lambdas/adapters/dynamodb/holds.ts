@@ -26,6 +26,14 @@ function parseUserPot(key: PotKey): UserPot | undefined {
     : { group, budget, user, window };
 }
 
+/** Every user pot's key begins so; the lane's watch list leaves it out. */
+export const USER_POT_PREFIX = 'budget/';
+
+/** User pots as the lane's watch list keeps them. */
+export function watchList(keys: readonly PotKey[]): ReadonlySet<string> {
+  return new Set(keys.map((key) => key.slice(USER_POT_PREFIX.length)));
+}
+
 /** How a hold is stored. The same hold always has the same value: conditions compare the whole of it. */
 export function holdValue(hold: Hold): HoldValue {
   if (hold.direct.length === 0) return hold.estimateNanoUsd;

@@ -92,6 +92,14 @@ export class ItemReader {
     return this.has(attribute) ? this.texts(attribute) : undefined;
   }
 
+  /** A set of texts; empty when it is absent, since an empty set cannot be stored. */
+  textSet(attribute: string): readonly string[] {
+    const value = this.item[attribute];
+    if (value === undefined) return [];
+    const members: readonly unknown[] = value instanceof Set ? [...value] : this.wrong(attribute, 'a set of texts');
+    return members.map((member) => (typeof member === 'string' ? member : this.wrong(attribute, 'a set of texts')));
+  }
+
   map(attribute: string): PlainItem {
     const value = this.item[attribute];
     return isMap(value) ? value : this.wrong(attribute, 'a map');

@@ -2,7 +2,7 @@
 import type { TopUpRecord } from '../../application/ports.ts';
 import type { AlertMarker, Hold, LaneId, LaneState, PotKey, PotState } from '../../domain/pots.ts';
 import type { PlainItem } from './attribute-values.ts';
-import { readHold } from './holds.ts';
+import { USER_POT_PREFIX, readHold } from './holds.ts';
 import { ItemReader } from './item-reader.ts';
 import { LANE_PREFIX, POT_PREFIX, TOP_UP_PREFIX, topUpItemKey } from './table.ts';
 
@@ -91,6 +91,7 @@ export function readLaneItem(item: PlainItem): LaneState {
     escrowNanoUsd: reader.amount('c'),
     unflushedNanoUsd: reader.amount('u'),
     holds,
+    watched: reader.textSet('dp').map((name) => `${USER_POT_PREFIX}${name}`),
     chain: reader.texts('chain'),
     walletId: reader.text('gw'),
     groupId,

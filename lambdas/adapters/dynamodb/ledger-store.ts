@@ -41,6 +41,7 @@ import { detailMap, entryItem, readEntryItem } from './entry-items.ts';
 import type { FailedCondition } from './errors.ts';
 import { CLAUSES, type ItemChange, all, any } from './expressions.ts';
 import { markerAttribute, markerValue, readLaneItem, readPotItem, readTopUpItem, topUpItem, untouchedLimit } from './items.ts';
+import { watchList } from './holds.ts';
 import { LedgerReads } from './ledger-reads.ts';
 import type { TransactItem } from './ledger-table.ts';
 import {
@@ -195,9 +196,17 @@ export class DynamoLedgerStore extends LedgerReads implements LedgerStore {
     return done.ok;
   }
 
+  async unwatch(lane: LaneId, pots: readonly PotKey[]): Promise<void> {
+    await this.table.update('unwatch', laneItemKey(lane), {
+      update: ['DELETE #dp :watched'],
+      condition: CLAUSES.laneExists,
+      values: { watched: watchList(pots) },
+    });
+  }
+
   async closeLane(lane: LaneId, lastUseEpochMs: number): Promise<boolean> {
     const done = await this.table.delete('closeLane', laneItemKey(lane), {
-      condition: all(CLAUSES.laneIsEmpty, CLAUSES.laneIsUntouched),
+      condition: all(CLAUSES.laneIsEmpty, CLAUSES.laneWatchesNothing, CLAUSES.laneIsUntouched),
       values: { zero: 0n, lastUse: lastUseEpochMs },
     });
     return done.ok;
@@ -330,11 +339,12 @@ export class DynamoLedgerStore extends LedgerReads implements LedgerStore {
 /** The entry becomes LATE only from what the caller saw. */
 function flipToLate(request: LateRequest): ItemChange {
   return {
-    update: [`SET #st = :late, #ch = :charge${request.detail ? ', #d = :detail' : ''}`],
+    update: [`SET #st = :late, #ch = :charge, #lo = :loss${request.detail ? ', #d = :detail' : ''}`],
     condition: all(CLAUSES.entryStatusIsSeen, CLAUSES.entryChargeIsSeen),
     values: {
       late: 'LATE',
       charge: request.chargeNanoUsd,
+      loss: request.lossNanoUsd,
       seen: request.seen.status,
       seenCharge: request.seen.chargeNanoUsd,
       detail: request.detail && detailMap(request.detail),

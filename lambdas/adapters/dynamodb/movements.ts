@@ -7,7 +7,7 @@ import type { NanoUsd } from '../../domain/money.ts';
 import type { Hold, PotKey } from '../../domain/pots.ts';
 import type { Window } from '../../domain/windows.ts';
 import { CLAUSES, type ItemChange, all, any } from './expressions.ts';
-import { holdValue } from './holds.ts';
+import { holdValue, watchList } from './holds.ts';
 import { isWalletKey } from './items.ts';
 
 /** How long a limit outlives its window, seconds: 400 days, so that reports of a year find it. */
@@ -23,7 +23,7 @@ export function takeFromPot(term: PotTerm, amount: NanoUsd, settled: NanoUsd): I
   if (term.kind === 'wallet') {
     return {
       update: ['ADD #available :taken, #funded :zero, #settled :settled'],
-      condition: term.enforced ? CLAUSES.walletHasAvailable : undefined,
+      condition: term.enforced && amount > 0n ? CLAUSES.walletHasAvailable : undefined,
       values: { amount, taken: -amount, settled, zero: 0n },
     };
   }
@@ -33,7 +33,7 @@ export function takeFromPot(term: PotTerm, amount: NanoUsd, settled: NanoUsd): I
   const hasRoom = room >= 0n ? any(CLAUSES.limitIsNew, CLAUSES.limitHasRoom) : CLAUSES.limitHasRoom;
   return {
     update: [...(ttl === undefined ? [] : ['SET #ttl = :ttl']), 'ADD #committed :amount, #settled :settled'],
-    condition: term.enforced ? hasRoom : undefined,
+    condition: term.enforced && amount > 0n ? hasRoom : undefined,
     values: { amount, settled, room, ttl },
   };
 }
@@ -51,10 +51,15 @@ export function moveInPot(key: PotKey, back: NanoUsd, settled: NanoUsd): ItemCha
 /** Ends a hold in its lane: the charge is spend, the rest idle again. */
 export function endHold(hid: string, hold: Hold, chargeNanoUsd: NanoUsd): ItemChange {
   return {
-    update: ['SET #a = #a + :rest, #u = #u + :charge', 'REMOVE #h.#hid'],
+    update: ['SET #a = #a + :rest, #u = #u + :charge', 'REMOVE #h.#hid', ...(hold.direct.length > 0 ? ['ADD #dp :watched'] : [])],
     condition: CLAUSES.holdStands,
     names: { hid },
-    values: { rest: hold.estimateNanoUsd - chargeNanoUsd, charge: chargeNanoUsd, hold: holdValue(hold) },
+    values: {
+      rest: hold.estimateNanoUsd - chargeNanoUsd,
+      charge: chargeNanoUsd,
+      hold: holdValue(hold),
+      watched: watchList(hold.direct),
+    },
   };
 }
 

@@ -212,6 +212,7 @@ export class MemoryLedgerStore implements LedgerStore {
       ...entry,
       status: 'LATE',
       chargeNanoUsd: request.chargeNanoUsd,
+      lossNanoUsd: request.lossNanoUsd,
       detail: request.detail ?? entry.detail,
     });
     return { ok: true };
@@ -247,10 +248,16 @@ export class MemoryLedgerStore implements LedgerStore {
     return true;
   }
 
+  async unwatch(lane: LaneId, pots: readonly PotKey[]): Promise<void> {
+    this.onCall('unwatch');
+    const now = this.lanes.get(laneName(lane));
+    if (now) this.putLane({ ...now, watched: now.watched.filter((key) => !pots.includes(key)) });
+  }
+
   async closeLane(lane: LaneId, lastUseEpochMs: number): Promise<boolean> {
     this.onCall('closeLane');
     const now = this.lanes.get(laneName(lane));
-    if (!now || now.escrowNanoUsd !== 0n || now.lastUseEpochMs !== lastUseEpochMs) return false;
+    if (!now || now.escrowNanoUsd !== 0n || now.watched.length > 0 || now.lastUseEpochMs !== lastUseEpochMs) return false;
     return this.lanes.delete(laneName(lane));
   }
 
@@ -345,6 +352,7 @@ export class MemoryLedgerStore implements LedgerStore {
     holds.delete(hid);
     return this.putLane({
       ...lane,
+      watched: [...new Set([...lane.watched, ...hold.direct])],
       idleNanoUsd: lane.idleNanoUsd + hold.estimateNanoUsd - charge,
       unflushedNanoUsd: lane.unflushedNanoUsd + charge,
       holds,
@@ -374,6 +382,7 @@ function newLane(id: LaneId): LaneState {
     escrowNanoUsd: 0n,
     unflushedNanoUsd: 0n,
     holds: new Map(),
+    watched: [],
     chain: [],
     walletId: '',
     groupId: '',

@@ -32,7 +32,7 @@ export function emptyPot(key: PotKey): PotState {
 
 /** Whether the pot lets `amount` go. A soft pot always does; a wallet that does not exist never. */
 export function hasRoom(state: PotState | undefined, term: PotTerm, amount: NanoUsd): boolean {
-  if (!term.enforced) return true;
+  if (!term.enforced || amount === 0n) return true;
   if (term.kind === 'wallet') return state !== undefined && state.availableNanoUsd >= amount;
   const room = (term.hardLimitNanoUsd ?? 0n) - amount;
   return state === undefined ? room >= 0n : state.committedNanoUsd <= room;

@@ -53,7 +53,7 @@ export class OpenAiProvider implements ProviderClient {
     }
     const url = new URL(`${provider.baseUrl}${call.path}`);
     const exchange = new Exchange(provider.timeoutMs, call.deadlineEpochMs, call.onSent);
-    return await exchange.run(this.agent(provider), {
+    const reply = await exchange.run(this.agent(provider), {
       origin: url.origin,
       path: `${url.pathname}${url.search}`,
       method: 'POST',
@@ -66,6 +66,7 @@ export class OpenAiProvider implements ProviderClient {
         ...(authorization === undefined ? {} : { authorization }),
       },
     });
+    return reply.kind === 'answer' ? { ...reply, scrub: (body) => scrubbed(body, authorization) } : reply;
   }
 
   /** Ends idle connections at once and running calls when they are over. */
@@ -107,6 +108,13 @@ export class OpenAiProvider implements ProviderClient {
       return undefined;
     }
   }
+}
+
+function scrubbed(body: Uint8Array, authorization: string | undefined): Uint8Array {
+  const secret = authorization?.slice('Bearer '.length);
+  if (secret === undefined) return body;
+  const text = Buffer.from(body).toString('latin1');
+  return text.includes(secret) ? Buffer.from(text.replaceAll(secret, '[credential]'), 'latin1') : body;
 }
 
 function failed(reason: ProviderFailure): ProviderReply {

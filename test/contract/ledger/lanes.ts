@@ -7,6 +7,8 @@ import {
   NOW,
   PROVIDER,
   type StoreUnderTest,
+  USER,
+  USER_MONTH,
   WALLET,
   broken,
   chainOf,
@@ -50,6 +52,7 @@ export function describeLanes(under: StoreUnderTest): void {
         escrowNanoUsd: 100n,
         unflushedNanoUsd: 0n,
         holds: new Map(),
+        watched: [],
         chain: [WALLET.key, BUDGET.key, PROVIDER.key],
         walletId: 'team_dev',
         groupId: 'dev',
@@ -93,10 +96,13 @@ export function describeLanes(under: StoreUnderTest): void {
       expect(await grant(store, 1n)).toMatchObject({ ok: false, pot: WALLET.key, state: { availableNanoUsd: 0n } });
     });
 
-    test('a wallet that was never funded has nothing, not even for a free call', async () => {
+    test('a wallet that was never funded has nothing; a grant of nothing makes the lane of a free call', async () => {
       const { store } = await under.open();
-      expect(await grant(store, 0n)).toEqual({ ok: false, reason: 'pot', pot: WALLET.key, state: undefined });
+      expect(await grant(store, 1n)).toEqual({ ok: false, reason: 'pot', pot: WALLET.key, state: undefined });
       expect(await store.readLane(LANE)).toBeUndefined();
+      expect(await grant(store, 0n)).toEqual({ ok: true });
+      expect(await laneNow(store)).toMatchObject({ idleNanoUsd: 0n, escrowNanoUsd: 0n });
+      expect(await broken(store)).toEqual([]);
     });
 
     test('a soft wallet is made by its first grant and goes below zero', async () => {
@@ -276,6 +282,32 @@ export function describeLanes(under: StoreUnderTest): void {
       await grant(store, 0n, { nowEpochMs: NOW + 1 });
       expect(await store.closeLane(LANE, NOW)).toBe(false);
       expect(await store.closeLane(LANE, NOW + 1)).toBe(true);
+    });
+  });
+
+  describe('unwatch', () => {
+    test('a lane watches the user pots settled on it, and is not deleted until they are taken off', async () => {
+      const store = await funded();
+      await grant(store, 50n);
+      const users = [USER, USER_MONTH];
+      const keys = users.map((pot) => pot.key);
+      for (const _ of [1, 2]) {
+        const hid = newHid();
+        await reserve(store, hid, 10n, users);
+        await store.settle({ lane: LANE, hid, hold: holdOf(10n, users), chargeNanoUsd: 10n });
+      }
+      expect((await laneNow(store)).watched.toSorted()).toEqual(keys.toSorted());
+      await store.giveBack(await laneNow(store), 30n);
+      await store.flush([{ lane: await laneNow(store), amountNanoUsd: 20n }]);
+      const { lastUseEpochMs } = await laneNow(store);
+      expect(await store.closeLane(LANE, lastUseEpochMs)).toBe(false);
+      await store.unwatch(LANE, keys.slice(0, 1));
+      expect((await laneNow(store)).watched).toEqual(keys.slice(1));
+      await store.unwatch(LANE, keys);
+      expect((await laneNow(store)).watched).toEqual([]);
+      expect(await store.closeLane(LANE, lastUseEpochMs)).toBe(true);
+      await store.unwatch(LANE, keys);
+      expect(await store.readLane(LANE, { consistent: true })).toBeUndefined();
     });
   });
 

@@ -16,14 +16,14 @@ test('an event leaves with the byte that ends it', () => {
 
 test('data over several lines is one text', () => {
   const { meter } = run(['data: {"choices":[],\ndata: "usage":{"prompt_tokens":5,"completion_tokens":2}}\n\n']);
-  expect(meter.usage).toMatchObject({ inputTokens: 5, outputTokens: 2 });
+  expect(meter.reading).toMatchObject({ usage: { inputTokens: 5, outputTokens: 2 }, estimated: false });
 });
 
 test('usage beside choices counts and passes', () => {
   const text = 'data: {"choices":[{"delta":{"content":"hi"}}],"usage":{"prompt_tokens":5,"completion_tokens":2}}\n\n';
   const { out, meter } = run([text]);
   expect(out).toBe(text);
-  expect(meter.usage).toMatchObject({ outputTokens: 2 });
+  expect(meter.reading).toMatchObject({ usage: { outputTokens: 2 }, estimated: false });
 });
 
 test('a usage chunk is kept back, even as the last words of a stream that ends without a blank line', () => {
@@ -45,7 +45,6 @@ test('an event past the limit is an error', () => {
 test.each([
   [{ prompt_tokens: -1, completion_tokens: 1 }],
   [{ prompt_tokens: 1.5, completion_tokens: 1 }],
-  [{ prompt_tokens: 1e300, completion_tokens: 1 }],
   [{ prompt_tokens: '1', completion_tokens: 1 }],
   [{ prompt_tokens: 0, completion_tokens: 0 }],
   [{ completion_tokens: 1 }],
@@ -74,4 +73,26 @@ test('cached tokens stand inside the input, and reasoning that only the total co
       9,
     ),
   ).toEqual({ inputTokens: 100, cachedInputTokens: 100, outputTokens: 50, reasoningTokens: 40 });
+});
+
+test('a report past all reason stays one, so that it shows as overage', () => {
+  expect(readUsage({ usage: { prompt_tokens: 1, completion_tokens: 1e300 } }, 0)?.outputTokens).toBe(Number.MAX_SAFE_INTEGER);
+});
+
+test('text after the usage counts a byte a token, as an estimate; of several usages the one with most output holds', () => {
+  const early = 'data: {"choices":[],"usage":{"prompt_tokens":10,"completion_tokens":1}}\n\n';
+  const text = 'data: {"choices":[{"delta":{"content":"0123456789"}}]}\n\n';
+  expect(run([early, text]).meter.reading).toEqual({
+    usage: expect.objectContaining({ inputTokens: 10, outputTokens: 11 }),
+    estimated: true,
+  });
+  const large = 'data: {"choices":[],"usage":{"prompt_tokens":10,"completion_tokens":500}}\n\n';
+  expect(run([text, large, early]).meter.reading).toMatchObject({ usage: { outputTokens: 500 }, estimated: false });
+});
+
+test('what has another shape counts too: it may have been billed', () => {
+  expect(run(['data: {"output":"0123456789"}\n\n']).meter.outputBytes).toBe(10);
+  expect(run(['what is this\n\n']).meter.outputBytes).toBe(12);
+  expect(run([': keep-alive\n\nevent: ping\n\n']).meter.outputBytes).toBe(0);
+  expect(run(['data: {"choices":[{"delta":{"content":"01234']).meter.outputBytes).toBeGreaterThan(5);
 });

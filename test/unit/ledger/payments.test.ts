@@ -52,7 +52,7 @@ test('a dry pot is marked, so that another process refuses without looking throu
     expect(result).toMatchObject({ ok: false, refusal: { code: 'funds_reserved', reservedNanoUsd: 100n } });
     return ledger.calls;
   };
-  expect(await ask()).toEqual(['reserve', 'readPots', 'readLane']);
+  expect(await ask()).toEqual(['reserve', 'readPots']);
   ledger.clock.advance(1_001);
   expect(await ask()).toContain('lanesOf');
 });

@@ -1,0 +1,198 @@
+/** Guarantees of the ledger at its edges: free calls, lagging reads, lost messages, lowered limits, overlapping keepers. */
+import type { LaneId } from '../../../lambdas/domain/pots.ts';
+import { NotAppliedError } from '../../../lambdas/application/ports.ts';
+import { verifyLedger } from '../../../lambdas/application/verify.ts';
+import { THRESHOLDS, limit, makeLedger, makePolicy, payment } from '../../support/ledger.ts';
+
+type Ledger = ReturnType<typeof makeLedger>;
+type Policy = ReturnType<typeof makePolicy>;
+
+async function funded(amountNanoUsd: bigint, options: Parameters<typeof makeLedger>[0] = {}) {
+  const ledger = makeLedger(options);
+  await ledger.truth.topUp({ id: 'fund', walletId: 'team_dev', amountNanoUsd, atEpochMs: 0 });
+  return ledger;
+}
+
+async function held(ledger: Ledger, policy: Policy, bound: bigint, more: Parameters<typeof payment>[2] = {}) {
+  const result = await ledger.gateway.hold(payment(policy, bound, more));
+  if (!result.ok) throw new Error(result.refusal.code);
+  return result.held;
+}
+
+async function spend(ledger: Ledger, policy: Policy, bound: bigint, actual = bound, more: Parameters<typeof payment>[2] = {}) {
+  await ledger.gateway.settle(await held(ledger, policy, bound, more), actual, {});
+  await ledger.gateway.idle();
+}
+
+async function keep(ledger: Ledger, policy: Policy, passes: number, everyMs = 61_000) {
+  for (let pass = 0; pass < passes; pass += 1) {
+    ledger.clock.advance(everyMs);
+    await ledger.keeper.pass(policy);
+  }
+}
+
+test('a call whose bound is 0 is held at once, on a lane that does not exist yet too', async () => {
+  const ledger = await funded(500n);
+  const now = ledger.clock.now.bind(ledger.clock);
+  ledger.clock.now = () => {
+    ledger.clock.advance(1);
+    return now();
+  };
+  await expect(ledger.gateway.hold(payment(makePolicy(), 0n))).resolves.toMatchObject({ ok: true });
+  expect(ledger.calls.length).toBeLessThan(8);
+});
+
+test('a lane with a hold is never closed, not even when the hold is worth nothing', async () => {
+  const ledger = await funded(500n);
+  const policy = makePolicy();
+  await spend(ledger, policy, 75n);
+  await ledger.keeper.pass(policy);
+  const free = await held(ledger, policy, 0n);
+  await keep(ledger, policy, 3, 301_000);
+  expect(await ledger.truth.readEntry(free.hid)).toMatchObject({ status: 'ESTIMATED' });
+});
+
+test('calls that only wait for money in flight are told so, when the index does not show the lanes yet too', async () => {
+  const ledger = await funded(500n);
+  const policy = makePolicy({ walletThresholds: THRESHOLDS });
+  ledger.truth.lanesOf = async () => [];
+  const results = await Promise.all(Array.from({ length: 20 }, () => ledger.gateway.hold(payment(policy, 75n))));
+  const codes = results.map((result) => (result.ok ? 'ok' : result.refusal.code));
+  expect(new Set(codes)).toEqual(new Set(['ok', 'funds_reserved']));
+  expect(ledger.published).toEqual([]);
+});
+
+test('nobody is refused for lack of money on an eventual read alone', async () => {
+  const ledger = await funded(10n);
+  const policy = makePolicy({ walletThresholds: THRESHOLDS });
+  const before = await ledger.truth.readPots(['wallet/team_dev#life']);
+  await ledger.truth.topUp({ id: 'more', walletId: 'team_dev', amountNanoUsd: 5_000n, atEpochMs: 0 });
+  const read: Ledger['store']['readPots'] = ledger.truth.readPots.bind(ledger.truth);
+  const lagging: Ledger['store']['readPots'] = async (keys, options) =>
+    options?.consistent === true ? read(keys, options) : before;
+  Object.assign(ledger.truth, { readPots: lagging });
+  await expect(ledger.gateway.hold(payment(policy, 75n))).resolves.toMatchObject({ ok: true });
+  expect(ledger.published).toEqual([]);
+});
+
+test('the alert of a user’s budget that could not be sent is sent later', async () => {
+  const ledger = await funded(5_000n);
+  const policy = makePolicy({ budgets: [limit('each', 100n, { per: 'user' })] });
+  ledger.publisher.failing = true;
+  await spend(ledger, policy, 100n, 100n, { userId: 'ann' });
+  ledger.publisher.failing = false;
+  await keep(ledger, policy, 5);
+  expect(ledger.published).toHaveLength(1);
+});
+
+test('the alert of a user’s budget outlives a process that dies right after the settlement', async () => {
+  const ledger = await funded(5_000n);
+  const policy = makePolicy({ budgets: [limit('each', 100n, { per: 'user' })] });
+  const money = await held(ledger, policy, 100n, { userId: 'ann' });
+  await ledger.truth.putEntry({
+    hid: money.hid,
+    status: 'FINAL',
+    chargeNanoUsd: 100n,
+    lossNanoUsd: 0n,
+    estimateNanoUsd: 100n,
+    lane: money.lane,
+    chain: [money.chain.wallet.key],
+    direct: money.hold.direct,
+    atEpochMs: ledger.clock.now(),
+    detail: {},
+  });
+  await ledger.truth.settle({ lane: money.lane, hid: money.hid, hold: money.hold, chargeNanoUsd: 100n });
+  await keep(ledger, policy, 5);
+  expect(ledger.published).toHaveLength(1);
+});
+
+test('a crossing is told by the settlement that makes it, also when the keeper has flushed a moment before', async () => {
+  const ledger = await funded(5_000_000n);
+  const policy = makePolicy({ budgets: [limit('day', 100_000n)] });
+  await spend(ledger, policy, 80_000n, 1n);
+  ledger.clock.advance(16_000);
+  for (let call = 0; call < 48; call += 1) await spend(ledger, policy, 1_000n);
+  await ledger.keeper.pass(policy);
+  ledger.clock.advance(1_000);
+  for (let call = 0; call < 3; call += 1) await spend(ledger, policy, 1_000n);
+  expect(ledger.published).toHaveLength(1);
+});
+
+test('one lane that cannot be read does not stop the keeper for the others', async () => {
+  const ledger = await funded(5_000n, { holdSeconds: 5 });
+  const policy = makePolicy();
+  const broken = await held(ledger, policy, 75n);
+  await ledger.truth.topUp({ id: 'two', walletId: 'team_two', amountNanoUsd: 5_000n, atEpochMs: 0 });
+  const other = await held(ledger, policy, 75n, { groupName: 'other' });
+  const read = ledger.truth.readLane.bind(ledger.truth);
+  ledger.truth.readLane = async (id: LaneId) => {
+    if (id.chainHash === broken.lane.chainHash) throw new Error('damaged item');
+    return read(id);
+  };
+  await keep(ledger, policy, 2).catch(() => undefined);
+  expect(await ledger.truth.readEntry(other.hid)).toMatchObject({ status: 'ESTIMATED' });
+});
+
+test('after a lowered limit the keeper takes idle money home, so that no more is spent than is in flight', async () => {
+  const ledger = await funded(5_000_000n);
+  const before = makePolicy({ budgets: [limit('day', 100_000n)] });
+  for (let call = 0; call < 20; call += 1) await spend(ledger, before, 100n);
+  const after = makePolicy({ budgets: [limit('day', 1_000n)] });
+  await ledger.keeper.pass(after);
+  await expect(ledger.gateway.hold(payment(after, 100n))).resolves.toMatchObject({ ok: false });
+});
+
+test('what a late answer cost above its bound stands in its entry', async () => {
+  const ledger = await funded(5_000n, { holdSeconds: 5 });
+  const policy = makePolicy();
+  const money = await held(ledger, policy, 100n);
+  await keep(ledger, policy, 1);
+  await ledger.gateway.settle(money, 150n, {});
+  expect((await verifyLedger(ledger.truth, true)).lossNanoUsd).toBe(50n);
+});
+
+test('cost above the bound is told also when the settlement is left to the keeper', async () => {
+  const ledger = await funded(5_000n);
+  const policy = makePolicy();
+  const money = await held(ledger, policy, 75n);
+  ledger.truth.settle = async () => {
+    throw new NotAppliedError('busy');
+  };
+  await ledger.gateway.settle(money, 200n, {});
+  expect(ledger.published.map((alert) => alert.kind)).toEqual(['overage']);
+});
+
+test('lanes that are gone cost nothing to watch', async () => {
+  const ledger = await funded(100_000n);
+  const block = [{ percent: 100, action: 'block' as const }];
+  const policy = makePolicy({
+    walletThresholds: THRESHOLDS,
+    budgets: [limit('hour', 100_000n, { window: 'hour', thresholds: block })],
+  });
+  for (let hour = 0; hour < 40; hour += 1) {
+    ledger.calls.length = 0;
+    await spend(ledger, policy, 700n);
+    await keep(ledger, policy, 12, 300_000);
+  }
+  ledger.calls.length = 0;
+  await spend(ledger, policy, 700n);
+  expect(ledger.calls.length).toBeLessThan(12);
+});
+
+test('two keepers at once raise no false alarm about a hold that one of them has just ended', async () => {
+  const ledger = await funded(5_000n, { holdSeconds: 5 });
+  const policy = makePolicy();
+  await held(ledger, policy, 75n);
+  ledger.clock.advance(10_000);
+  const read = ledger.truth.readEntry.bind(ledger.truth);
+  let first = true;
+  ledger.truth.readEntry = async (hid: string) => {
+    if (first) {
+      first = false;
+      await ledger.keeper.pass(policy);
+    }
+    return read(hid);
+  };
+  await ledger.keeper.pass(policy);
+  expect(ledger.reports.filter((report) => report.level === 'error')).toEqual([]);
+});
