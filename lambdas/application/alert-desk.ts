@@ -142,8 +142,8 @@ export class AlertDesk {
     }
     for (const [marker, standing] of Object.entries(state.alerts)) {
       if (standing.status !== 'PENDING') continue;
-      clean = false;
-      if (now - standing.atEpochMs > REDRIVE_MS && (await this.tellAgain(policy, pot, marker, level, now))) clean = true;
+      const told = now - standing.atEpochMs > REDRIVE_MS && (await this.tellAgain(policy, pot, marker, level, now));
+      if (!told) clean = false;
     }
     return clean;
   }
@@ -169,11 +169,12 @@ export class AlertDesk {
     const mine = await this.raise(pot, marker, now, crossingSettledNanoUsd(top.percent, level, state, pot.kind));
     // Somebody else tells it; the lower ones are merged by whoever finds them next.
     if (!mine) return false;
-    await this.merge(policy, pot, state, level, top, lower);
-    return this.tell(pot, marker, thresholdAlert(policy, pot, [top, ...lower], level, now, false));
+    const merged = await this.merge(policy, pot, state, level, top, lower);
+    const told = await this.tell(pot, marker, thresholdAlert(policy, pot, [top, ...lower], level, now, false));
+    return merged && told;
   }
 
-  /** Records lower crossings that a higher one's message tells too. */
+  /** Records lower crossings that a higher one's message tells too. False: somebody else raised one and may not have told it. */
   private async merge(
     policy: Policy,
     pot: Pot,
@@ -184,14 +185,18 @@ export class AlertDesk {
   ): Promise<boolean> {
     const { store, log, persistence } = this.deps;
     const now = persistence.clock.now();
+    let all = true;
     for (const threshold of lower) {
       const marker = markerName(threshold.percent, level);
-      if (!(await this.raise(pot, marker, now, crossingSettledNanoUsd(threshold.percent, level, state, pot.kind)))) continue;
+      if (!(await this.raise(pot, marker, now, crossingSettledNanoUsd(threshold.percent, level, state, pot.kind)))) {
+        all = false;
+        continue;
+      }
       const alert = thresholdAlert(policy, pot, [threshold], level, now, false);
       await log.record({ ...alert, mergedInto: `${pot.key}:${markerName(top.percent, level)}` });
       await persist(() => store.sendMarker(pot.key, marker, now), persistence);
     }
-    return true;
+    return all;
   }
 
   /** A lost reply may hide that the marker is ours. Then it stays PENDING, and the next check tells it. */

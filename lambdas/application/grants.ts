@@ -31,6 +31,7 @@ interface Waiter {
   readonly reject: (error: unknown) => void;
 }
 
+const NOTHING: LaneSums = { idleNanoUsd: 0n, heldNanoUsd: 0n, unflushedNanoUsd: 0n };
 const QUICK_REFILL_MS = 60_000;
 const SLOW_REFILL_MS = 300_000;
 const MOST_ESTIMATES_A_CHUNK = 50n;
@@ -97,6 +98,7 @@ export class Grants {
     let lane = batch.findLast((waiter) => waiter.seen !== undefined)?.seen;
     let exact = false;
     let fresh = false;
+    let short: PotRefusal | undefined;
     for (let round = 0; round < ROUNDS; round += 1) {
       const states = await persist(() => this.readPots(pots, fresh), this.persistence);
       const tightest = tightestPot(pots, states);
@@ -111,9 +113,11 @@ export class Grants {
           fresh = true;
           continue;
         }
-        const refusal = await this.makeRoom(tightest, chain, laneId, head.estimateNanoUsd - idle, states);
+        const refusal = await this.makeRoom(tightest, chain, laneId, head.estimateNanoUsd - idle);
+        short = refusal ?? { pot: tightest.pot, state: states.get(tightest.pot.key), sums: NOTHING };
         if (refusal === undefined) {
-          fresh = true;
+          // What was freed is for whoever is first: with many callers near the end, not at the same instant.
+          if (round > 0) await this.persistence.clock.sleep(backoffMs(round, this.persistence.random));
           continue;
         }
         // What this lane has may have grown since the head saw it short: look once more before refusing.
@@ -141,6 +145,8 @@ export class Grants {
       if (granted.lane !== undefined) lane = granted.lane;
       await this.persistence.clock.sleep(backoffMs(round, this.persistence.random));
     }
+    // Others were faster each time: that is a refusal, and not a ledger that is away.
+    if (short !== undefined) return refuse([head], 0n, short).concat(batch.slice(1));
     throw new NotAppliedError(`no grant for lane ${laneId.chainHash}#${laneId.n} in ${ROUNDS} rounds`);
   }
 
@@ -224,18 +230,14 @@ export class Grants {
   }
 
   /** Frees `need` in the tightest pot. Undefined: look again. Otherwise the facts of the refusal. */
-  private async makeRoom(
-    tightest: TightPot,
-    chain: Chain,
-    lane: LaneId,
-    needNanoUsd: NanoUsd,
-    states: ReadonlyMap<PotKey, PotState>,
-  ): Promise<PotRefusal | undefined> {
+  private async makeRoom(tightest: TightPot, chain: Chain, lane: LaneId, needNanoUsd: NanoUsd): Promise<PotRefusal | undefined> {
     const { pot, roomNanoUsd } = tightest;
-    const state = states.get(pot.key);
     const now = this.persistence.clock.now();
     const result = await recall(this.store, this.persistence, pot, chain, lane, needNanoUsd - roomNanoUsd);
     if (result.freedNanoUsd > 0n) return undefined;
+    // Others may have given money back since the pot was read, or flushed since: the refusal tells what is true after the look.
+    const state = (await persist(() => this.readPots([pot], true), this.persistence)).get(pot.key);
+    if ((roomOf(pot, state) ?? 0n) > roomNanoUsd) return undefined;
     const mark: DryMark = {
       untilEpochMs: now + DRY_MS,
       heldNanoUsd: result.heldNanoUsd,
@@ -262,7 +264,8 @@ export class Grants {
   /** Once the pot tells that its lanes have another sum, the mark is out of date. */
   private holdsStill(mark: DryMark, state: PotState | undefined, now: number): boolean {
     const markedAtEpochMs = mark.untilEpochMs - DRY_MS;
-    if (mark.untilEpochMs <= now || markedAtEpochMs <= this.distrustBeforeEpochMs) return false;
+    // A mark from the future is from another clock: nobody knows how old it is.
+    if (mark.untilEpochMs <= now || markedAtEpochMs > now || markedAtEpochMs <= this.distrustBeforeEpochMs) return false;
     return mark.heldNanoUsd + mark.unflushedNanoUsd === escrowOf(state);
   }
 

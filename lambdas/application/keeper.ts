@@ -37,6 +37,8 @@ export interface KeeperReport {
 }
 
 const IDLE_AFTER_MS = 300_000;
+/** A window that ended so recently may have a refusal's alert that was not sent. */
+const JUST_ENDED_MS = 900_000;
 /** DynamoDB takes 100 items in a transaction; 25 lanes leave room for every pot of a chain. */
 const MOST_LANES_A_FLUSH = 25;
 
@@ -72,8 +74,12 @@ export class Keeper {
       }
     }
     // Pots without an open lane: a limit that was changed, a refusal's alert that was not sent.
-    const others = currentPots(policy, this.deps.persistence.clock.now()).filter((pot) => !checked.has(pot.key));
-    await this.guard(counts, () => this.deps.alerts.check(policy, others));
+    const now = this.deps.persistence.clock.now();
+    const others = [...currentPots(policy, now), ...currentPots(policy, now - JUST_ENDED_MS)].filter(
+      (pot) => !checked.has(pot.key),
+    );
+    const once = [...new Map(others.map((pot) => [pot.key, pot])).values()];
+    await this.guard(counts, () => this.deps.alerts.check(policy, once));
     return { ...counts, complete };
   }
 

@@ -180,7 +180,7 @@ export interface LedgerStore {
   lose(hid: string, seen: EntryStatus, lossNanoUsd: NanoUsd): Promise<boolean>;
   /** Moves unflushed spend of up to 25 lanes of one chain into `settled` of its pots. False: a lane has less. */
   flush(lanes: readonly { readonly lane: LaneState; readonly amountNanoUsd: NanoUsd }[]): Promise<boolean>;
-  /** Takes user pots off a lane's watch list, once their alerts were checked and all are told. */
+  /** Takes user pots off a lane's watch list, once their alerts were told; not while spend came in that nobody flushed since. */
   unwatch(lane: LaneId, pots: readonly PotKey[]): Promise<void>;
   /** Deletes a lane that is empty, watches no pot and was not used since. False: it is not. */
   closeLane(lane: LaneId, lastUseEpochMs: number): Promise<boolean>;

@@ -21,6 +21,8 @@ export const CLAUSES = {
   laneStillIdle: '#a >= :amount',
   /** Nothing is in the lane: neither idle money, holds nor unflushed spend. */
   laneIsEmpty: '#c = :zero',
+  /** All spend of the lane was flushed. */
+  laneIsFlushed: '#u = :zero',
   /** No user pot waits for its alert check. */
   laneWatchesNothing: 'attribute_not_exists(#dp)',
   /** Nobody used the lane since the caller looked. */

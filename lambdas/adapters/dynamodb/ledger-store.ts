@@ -199,8 +199,8 @@ export class DynamoLedgerStore extends LedgerReads implements LedgerStore {
   async unwatch(lane: LaneId, pots: readonly PotKey[]): Promise<void> {
     await this.table.update('unwatch', laneItemKey(lane), {
       update: ['DELETE #dp :watched'],
-      condition: CLAUSES.laneExists,
-      values: { watched: watchList(pots) },
+      condition: CLAUSES.laneIsFlushed,
+      values: { watched: watchList(pots), zero: 0n },
     });
   }
 
@@ -321,6 +321,7 @@ export class DynamoLedgerStore extends LedgerReads implements LedgerStore {
       chain: chain.map((term) => term.key),
       idle: 0n,
       unflushed: difference,
+      watched: direct.map((term) => term.key),
       nowEpochMs: request.nowEpochMs,
     });
     return [

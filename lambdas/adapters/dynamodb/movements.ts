@@ -106,18 +106,20 @@ export interface LaneFill {
   readonly unflushed: NanoUsd;
   /** Remembered as the last grant; absent for a late charge. */
   readonly grant?: NanoUsd;
+  /** User pots whose alerts are to be checked. */
+  readonly watched?: readonly PotKey[];
   readonly condition?: string;
   readonly nowEpochMs: number;
 }
 
 /** Fills a lane. The keys of the indexes are written each time, so that a lane can always be found. */
 export function fillLane(fill: LaneFill): ItemChange {
-  const { owners, idle, unflushed, grant } = fill;
+  const { owners, idle, unflushed, grant, watched = [] } = fill;
   const granted = grant === undefined ? '' : ', #g = :grant, #gt = :now';
   return {
     update: [
       `SET #chain = :chain, #gw = :wallet, #gg = :group, #gp = :provider, #t = :now, #h = if_not_exists(#h, :noHolds)${granted}`,
-      'ADD #a :idle, #c :escrow, #u :unflushed',
+      `ADD #a :idle, #c :escrow, #u :unflushed${watched.length > 0 ? ', #dp :watched' : ''}`,
     ],
     condition: fill.condition,
     values: {
@@ -132,6 +134,7 @@ export function fillLane(fill: LaneFill): ItemChange {
       escrow: idle + unflushed,
       unflushed,
       flush: -unflushed,
+      watched: watchList(watched),
     },
   };
 }

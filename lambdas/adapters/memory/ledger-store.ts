@@ -251,7 +251,7 @@ export class MemoryLedgerStore implements LedgerStore {
   async unwatch(lane: LaneId, pots: readonly PotKey[]): Promise<void> {
     this.onCall('unwatch');
     const now = this.lanes.get(laneName(lane));
-    if (now) this.putLane({ ...now, watched: now.watched.filter((key) => !pots.includes(key)) });
+    if (now?.unflushedNanoUsd === 0n) this.putLane({ ...now, watched: now.watched.filter((key) => !pots.includes(key)) });
   }
 
   async closeLane(lane: LaneId, lastUseEpochMs: number): Promise<boolean> {
@@ -366,6 +366,7 @@ export class MemoryLedgerStore implements LedgerStore {
       ...before,
       escrowNanoUsd: before.escrowNanoUsd + amount,
       unflushedNanoUsd: before.unflushedNanoUsd + amount,
+      watched: [...new Set([...before.watched, ...request.direct.map((term) => term.key)])],
       chain: request.chain.map((term) => term.key),
       walletId: request.walletId,
       groupId: request.groupId,
