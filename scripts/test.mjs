@@ -13,7 +13,7 @@ const CHECKS = {
   lint: [bin('oxlint'), ['--type-aware', '--deny-warnings']],
   types: [bin('tsc'), ['-p', '.']],
 };
-const SUITES = ['unit', 'property', 'contract', 'integration', 'infrastructure', 'e2e'];
+const SUITES = ['unit', 'property', 'simulation', 'contract', 'integration', 'infrastructure', 'e2e'];
 /** A deadline against hanging, never a measure: what starts processes is slow on a busy machine. */
 const TEST_TIMEOUT_MS = { unit: 20_000, property: 120_000 };
 const PROCESS_TIMEOUT_MS = 120_000;
