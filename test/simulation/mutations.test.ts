@@ -8,7 +8,7 @@ import { MUTANTS } from './support/mutants.ts';
 test('every rule of the ledger that is broken alone is noticed by the simulation', async () => {
   const mutants = MUTANTS.filter(({ survives, rare }) => survives === undefined && rare !== true);
   const missed: string[] = [];
-  await runMutants(mutants, 6, ({ name, outcome }) => {
+  await runMutants(mutants, 16, ({ name, outcome }) => {
     if (outcome !== 'caught') missed.push(`${outcome}: ${name}`);
   });
   expect(missed).toEqual([]);
