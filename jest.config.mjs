@@ -4,5 +4,5 @@ export default {
   extensionsToTreatAsEsm: ['.ts'],
   transform: {},
   testMatch: ['<rootDir>/test/**/*.test.ts'],
-  modulePathIgnorePatterns: ['<rootDir>/cdk.out', '<rootDir>/.tollgate'],
+  modulePathIgnorePatterns: ['<rootDir>/cdk.out', '<rootDir>/.tollgate', '<rootDir>/.stryker-tmp'],
 };

@@ -187,7 +187,14 @@ test('any sequence of operations has the same outcomes and leaves the same books
     expect(await everything(dynamo)).toEqual(await everything(memory));
   });
   // fast-check prints the seed and the shortest sequence of a failure.
-  await fc.assert(property, { numRuns: 60 });
+  // What chance seldom reaches stands at the beginning: a hold that expires.
+  const at = { chain: 0, n: 0, hid: 0, amount: 20n, direct: 1, at: 1, off: 2 };
+  const expires: Step[] = [
+    { ...at, kind: 'reserve' },
+    { ...at, kind: 'expire' },
+    { ...at, kind: 'late' },
+  ];
+  await fc.assert(property, { numRuns: 60, examples: [[expires]] });
   // A property over sequences that never get anywhere would hold of anything.
   for (const name of [
     'settle ok',
