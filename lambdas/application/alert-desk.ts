@@ -20,6 +20,8 @@ import type { AlertLog, AlertPublisher, LedgerStore } from './ports.ts';
 
 /** A marker that is PENDING for longer is told again: whoever raised it is gone. */
 const REDRIVE_MS = 60_000;
+/** A caller waits for a refusal: telling it is not tried again for longer. What stays PENDING is told by the next check. */
+const REFUSAL_PATIENCE_MS = 1_000;
 
 /** Told what the desk could not do, with ids only. */
 export interface Reporter {
@@ -75,6 +77,12 @@ export class AlertDesk {
   async refused(policy: Policy, pot: Pot, state: PotState | undefined): Promise<void> {
     const percent = blockPercent(pot.thresholds);
     if (percent === undefined || !pot.enforced || !policy.costTracking.enabled) return;
+    const { persistence } = this.deps;
+    const untilEpochMs = persistence.clock.now() + REFUSAL_PATIENCE_MS;
+    await new AlertDesk({ ...this.deps, persistence: { ...persistence, untilEpochMs } }).tellBlock(policy, pot, state, percent);
+  }
+
+  private async tellBlock(policy: Policy, pot: Pot, state: PotState | undefined, percent: number): Promise<void> {
     const level = levelOf(pot, state);
     const marker = markerName(percent, level);
     const standing = state?.alerts[marker];

@@ -27,6 +27,8 @@ interface Waiter {
   readonly estimateNanoUsd: NanoUsd;
   /** The lane as the waiter's reserve found it; undefined when there was none. */
   readonly seen: LaneState | undefined;
+  /** When its patience ends. */
+  readonly untilEpochMs: number;
   readonly resolve: (result: FundResult) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -59,12 +61,19 @@ export class Grants {
 
   /**
    * Makes room for `estimateNanoUsd` in a lane. Ok means: reserve again; another caller may still be faster.
+   * @param untilEpochMs nothing is tried again after it
    * @throws NotAppliedError or UnknownOutcomeError when the store stays away
    */
-  fund(chain: Chain, lane: LaneId, estimateNanoUsd: NanoUsd, seen: LaneState | undefined): Promise<FundResult> {
+  fund(
+    chain: Chain,
+    lane: LaneId,
+    estimateNanoUsd: NanoUsd,
+    seen: LaneState | undefined,
+    untilEpochMs: number,
+  ): Promise<FundResult> {
     const name = `${lane.chainHash}#${lane.n}`;
     return new Promise((resolve, reject) => {
-      const waiter: Waiter = { estimateNanoUsd, seen, resolve, reject };
+      const waiter: Waiter = { estimateNanoUsd, seen, untilEpochMs, resolve, reject };
       const queue = this.queues.get(name);
       if (queue !== undefined) {
         queue.push(waiter);
@@ -94,13 +103,14 @@ export class Grants {
   private async grantFor(chain: Chain, laneId: LaneId, batch: readonly Waiter[]): Promise<readonly Waiter[]> {
     const [head] = batch;
     if (head === undefined) return [];
+    const persistence = { ...this.persistence, untilEpochMs: head.untilEpochMs };
     const pots = [chain.wallet, ...chain.limits];
     let lane = batch.findLast((waiter) => waiter.seen !== undefined)?.seen;
     let exact = false;
     let fresh = false;
     let short: PotRefusal | undefined;
     for (let round = 0; round < ROUNDS; round += 1) {
-      const states = await persist(() => this.readPots(pots, fresh), this.persistence);
+      const states = await persist(() => this.readPots(pots, fresh), persistence);
       const tightest = tightestPot(pots, states);
       const room = tightest?.roomNanoUsd;
       const idle = lane?.idleNanoUsd ?? 0n;
@@ -113,7 +123,7 @@ export class Grants {
           fresh = true;
           continue;
         }
-        const refusal = await this.makeRoom(tightest, chain, laneId, head.estimateNanoUsd - idle);
+        const refusal = await this.makeRoom(tightest, chain, laneId, head.estimateNanoUsd - idle, persistence);
         short = refusal ?? { pot: tightest.pot, state: states.get(tightest.pot.key), sums: NOTHING };
         if (refusal === undefined) {
           // What was freed is for whoever is first: with many callers near the end, not at the same instant.
@@ -121,7 +131,7 @@ export class Grants {
           continue;
         }
         // What this lane has may have grown since the head saw it short: look once more before refusing.
-        const now = await persist(() => this.store.readLane(laneId, { consistent: true }), this.persistence);
+        const now = await persist(() => this.store.readLane(laneId, { consistent: true }), persistence);
         if ((now?.idleNanoUsd ?? 0n) >= head.estimateNanoUsd) {
           head.resolve({ ok: true });
           return batch.slice(1);
@@ -140,14 +150,15 @@ export class Grants {
         for (const waiter of served) waiter.resolve({ ok: true });
         return batch.slice(served.length);
       }
+      if (persistence.clock.now() >= head.untilEpochMs) break;
       exact = true;
       fresh = true;
-      if (granted.lane !== undefined) lane = granted.lane;
+      if (granted.met !== undefined) lane = granted.met.lane;
       await this.persistence.clock.sleep(backoffMs(round, this.persistence.random));
     }
     // Others were faster each time: that is a refusal, and not a ledger that is away.
     if (short !== undefined) return refuse([head], 0n, short).concat(batch.slice(1));
-    throw new NotAppliedError(`no grant for lane ${laneId.chainHash}#${laneId.n} in ${ROUNDS} rounds`);
+    throw new NotAppliedError(`no grant for lane ${laneId.chainHash}#${laneId.n} in ${ROUNDS} rounds or in time`);
   }
 
   /** A new window's lane starts from the chunk of the old one's, and not from the bottom. */
@@ -202,7 +213,7 @@ export class Grants {
     pots: readonly Pot[],
     amountNanoUsd: NanoUsd,
     lane: LaneState | undefined,
-  ): Promise<{ readonly done: boolean; readonly lane?: LaneState }> {
+  ): Promise<{ readonly done: boolean; readonly met?: { readonly lane: LaneState | undefined } }> {
     // A lane that is not there is made, if only with nothing: a call that costs nothing needs one too.
     if (amountNanoUsd === 0n && lane !== undefined) return { done: true };
     try {
@@ -218,9 +229,8 @@ export class Grants {
         if (lane !== undefined) this.watch.noteFlushed(pots, lane);
         return { done: true };
       }
-      return outcome.reason === 'lane'
-        ? { done: false, lane: outcome.lane ?? (await this.store.readLane(laneId)) }
-        : { done: false };
+      // Without a lane in the answer there is none any more: what was known of it, its spend to flush included, is gone too.
+      return outcome.reason === 'lane' ? { done: false, met: { lane: outcome.lane } } : { done: false };
     } catch (error) {
       if (error instanceof NotAppliedError) return { done: false };
       // Nobody knows: reserve and see. Granted twice, it is only idle money that a recall or the keeper takes back.
@@ -230,13 +240,19 @@ export class Grants {
   }
 
   /** Frees `need` in the tightest pot. Undefined: look again. Otherwise the facts of the refusal. */
-  private async makeRoom(tightest: TightPot, chain: Chain, lane: LaneId, needNanoUsd: NanoUsd): Promise<PotRefusal | undefined> {
+  private async makeRoom(
+    tightest: TightPot,
+    chain: Chain,
+    lane: LaneId,
+    needNanoUsd: NanoUsd,
+    persistence: Persistence,
+  ): Promise<PotRefusal | undefined> {
     const { pot, roomNanoUsd } = tightest;
     const now = this.persistence.clock.now();
-    const result = await recall(this.store, this.persistence, pot, chain, lane, needNanoUsd - roomNanoUsd);
+    const result = await recall(this.store, persistence, pot, chain, lane, needNanoUsd - roomNanoUsd);
     if (result.freedNanoUsd > 0n) return undefined;
     // Others may have given money back since the pot was read, or flushed since: the refusal tells what is true after the look.
-    const state = (await persist(() => this.readPots([pot], true), this.persistence)).get(pot.key);
+    const state = (await persist(() => this.readPots([pot], true), persistence)).get(pot.key);
     if ((roomOf(pot, state) ?? 0n) > roomNanoUsd) return undefined;
     const mark: DryMark = {
       untilEpochMs: now + DRY_MS,

@@ -40,11 +40,16 @@ export class Lanes {
 
   /**
    * @param expiresAtEpochSeconds when the keeper may decide the hold
+   * @param giveUpAtEpochMs when the ledger counts as away; several wallets share one patience
    * @throws NotAppliedError or UnknownOutcomeError when the store stays away: nothing may be sent
    */
-  async hold(chain: Chain, estimateNanoUsd: NanoUsd, expiresAtEpochSeconds: number): Promise<LaneHoldResult> {
+  async hold(
+    chain: Chain,
+    estimateNanoUsd: NanoUsd,
+    expiresAtEpochSeconds: number,
+    giveUpAtEpochMs = this.patienceEndsAtEpochMs(),
+  ): Promise<LaneHoldResult> {
     const { clock, random } = this.persistence;
-    const giveUpAtEpochMs = clock.now() + this.limits.patienceMs;
     const hold: Hold = { estimateNanoUsd, direct: chain.direct.map((pot) => pot.key) };
     const full = new Set<number>();
     let n = this.pick(chain.hash, full);
@@ -60,7 +65,7 @@ export class Lanes {
       } catch (error) {
         if (error instanceof UnknownOutcomeError) {
           lostReplies += 1;
-          await this.voidHold(chain, lane, hid, hold);
+          await this.voidHold(chain, lane, hid, hold, giveUpAtEpochMs);
         }
         if (!isTransient(error) || lostReplies > MOST_LOST_REPLIES || clock.now() >= giveUpAtEpochMs) throw error;
         await clock.sleep(backoffMs(attempt, random));
@@ -86,10 +91,15 @@ export class Lanes {
         }
         n = this.pick(chain.hash, full);
       } else if (outcome.reason !== 'duplicate') {
-        const funded = await this.grants.fund(chain, lane, estimateNanoUsd, seen);
+        const funded = await this.grants.fund(chain, lane, estimateNanoUsd, seen, giveUpAtEpochMs);
         if (!funded.ok) return { ok: false, refusal: funded.refusal };
       }
     }
+  }
+
+  /** When a hold that begins now is given up. */
+  patienceEndsAtEpochMs(): number {
+    return this.persistence.clock.now() + this.limits.patienceMs;
   }
 
   private directRefusal(chain: Chain, key: PotKey, state: PotRefusal['state']): PotRefusal {
@@ -104,7 +114,7 @@ export class Lanes {
    * Nobody knows whether the hold stands. Nothing was sent for it, so it is declared void: whoever finds it settles it
    * at 0. Best effort: without the entry it expires by policy.
    */
-  private async voidHold(chain: Chain, lane: LaneId, hid: string, hold: Hold): Promise<void> {
+  private async voidHold(chain: Chain, lane: LaneId, hid: string, hold: Hold, untilEpochMs: number): Promise<void> {
     const entry: Entry = {
       hid,
       status: 'VOID',
@@ -118,7 +128,7 @@ export class Lanes {
       detail: { outcome: 'void', group: chain.groupId, provider: chain.providerId },
     };
     try {
-      const put = await persist(() => this.store.putEntry(entry), this.persistence, 3);
+      const put = await persist(() => this.store.putEntry(entry), { ...this.persistence, untilEpochMs }, 3);
       if (put.ok || put.existing.status === 'VOID') {
         await this.store.settle({ lane, hid, hold, chargeNanoUsd: 0n });
       }

@@ -65,12 +65,13 @@ export class LedgerPayments implements Payments {
 
   async hold(request: PaymentRequest): Promise<HoldResult> {
     try {
-      const first = await this.tryWallets(request);
+      const giveUpAtEpochMs = this.lanes.patienceEndsAtEpochMs();
+      const first = await this.tryWallets(request, giveUpAtEpochMs);
       const waitable = !first.ok && first.refusal.code === 'funds_reserved' && this.settling.size > 0;
       if (!waitable) return first;
       await Promise.race([Promise.all(this.settling), this.deps.persistence.clock.sleep(OWN_SETTLEMENTS_MS)]);
       this.grants.forgetDry();
-      return await this.tryWallets(request);
+      return await this.tryWallets(request, giveUpAtEpochMs);
     } catch (error) {
       if (isTransient(error))
         throw new LedgerUnavailableError('the ledger did not answer, so nothing was sent', { cause: error });
@@ -104,12 +105,13 @@ export class LedgerPayments implements Payments {
   }
 
   /** The group's wallets in order. A later one pays only when an earlier one cannot; every other pot is the same for all. */
-  private async tryWallets(request: PaymentRequest): Promise<HoldResult> {
+  private async tryWallets(request: PaymentRequest, giveUpAtEpochMs: number): Promise<HoldResult> {
     const wallets = [request.group.walletTeamId, ...request.group.funding];
     const refusals: { readonly refusal: MoneyRefusal; readonly pot: Pot; readonly tell: () => Promise<void> }[] = [];
     for (const walletId of wallets) {
       const chain = this.chain(request, walletId);
-      const result = await this.lanes.hold(chain, request.boundNanoUsd, this.expiresAtEpochSeconds(request));
+      const expiresAt = this.expiresAtEpochSeconds(request);
+      const result = await this.lanes.hold(chain, request.boundNanoUsd, expiresAt, giveUpAtEpochMs);
       if (result.ok) return { ok: true, held: toHeld(request, chain, result, this.deps.persistence.clock.now()) };
       const { pot, state } = result.refusal;
       const refusal = refusalOf(request.policy, result.refusal, request.boundNanoUsd);

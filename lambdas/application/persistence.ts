@@ -4,6 +4,8 @@ import { type Clock, NotAppliedError, type Random, UnknownOutcomeError } from '.
 export interface Persistence {
   readonly clock: Clock;
   readonly random: Random;
+  /** Nothing is tried again after this instant. @default never */
+  readonly untilEpochMs?: number;
 }
 
 const FIRST_WAIT_MS = 25;
@@ -17,14 +19,15 @@ export function backoffMs(attempt: number, random: Random): number {
 
 /**
  * Repeats an operation that is safe to repeat, whatever became of the last try.
- * @throws the last error after 8 tries, and any other error at once
+ * @throws the last error after 8 tries or when the time is over, and any other error at once
  */
-export async function persist<T>(operation: () => Promise<T>, { clock, random }: Persistence, tries = TRIES): Promise<T> {
+export async function persist<T>(operation: () => Promise<T>, persistence: Persistence, tries = TRIES): Promise<T> {
+  const { clock, random, untilEpochMs = Number.POSITIVE_INFINITY } = persistence;
   for (let attempt = 0; ; attempt += 1) {
     try {
       return await operation();
     } catch (error) {
-      if (!isTransient(error) || attempt + 1 >= tries) throw error;
+      if (!isTransient(error) || attempt + 1 >= tries || clock.now() >= untilEpochMs) throw error;
       await clock.sleep(backoffMs(attempt, random));
     }
   }

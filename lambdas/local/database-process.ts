@@ -74,19 +74,21 @@ export function findDynamoDbLocal(jar: string | undefined): DatabaseProgram | un
 }
 
 /**
- * Starts a program on a free loopback port and waits until it answers.
+ * Starts a program on a loopback port and waits until it answers.
  * @param folder its data; absent: in memory
  * @param logFile where its output goes
- * @throws LocalError when it ends or does not answer in 15 s
+ * @param wanted a port to start on; absent: a free one
+ * @throws LocalError when it ends, does not answer in 15 s, or the wanted port is taken
  */
 export async function startProgram(
   program: DatabaseProgram,
   folder: string | undefined,
   logFile: string,
+  wanted?: number,
 ): Promise<RunningDatabase> {
   mkdirSync(dirname(logFile), { recursive: true });
   for (let attempt = 0; ; attempt += 1) {
-    const port = await freePort();
+    const port = wanted ?? (await freePort());
     const output = openSync(logFile, 'w');
     // A session of its own: Ctrl-C ends the gateway, which then ends the database when its calls are done.
     const child = spawn(program.command, [...program.arguments(port, folder)], {
@@ -100,7 +102,14 @@ export async function startProgram(
     if (child.pid !== undefined) await endProcess(child.pid);
     const said = tail(logFile);
     // Somebody else took the port between our look and the start.
-    if (attempt < 4 && /address.*in use/i.test(said)) continue;
+    const taken = /address.*in use/i.test(said);
+    if (taken && wanted === undefined && attempt < 4) continue;
+    if (taken && wanted !== undefined) {
+      throw new LocalError(
+        `port ${wanted} of the database is taken by another program`,
+        'end that program, or start tollgate again',
+      );
+    }
     throw new LocalError(
       `the database (${program.engine}) ${failure ?? 'did not start'}: ${said || 'it said nothing'}`,
       folder === undefined ? 'run it by hand to see why' : adviceFor(said, folder),
@@ -193,11 +202,22 @@ function statOf(pid: number): { readonly state: string; readonly startTicks: str
   }
 }
 
-async function freePort(): Promise<number> {
+/** Whether nobody listens on a loopback port. */
+export async function isFree(port: number): Promise<boolean> {
+  try {
+    await freePort(port);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** @param wanted 0: any */
+async function freePort(wanted = 0): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen(0, '127.0.0.1', resolve);
+    server.listen(wanted, '127.0.0.1', resolve);
   });
   const { port } = server.address() as AddressInfo;
   await new Promise((resolve) => server.close(resolve));

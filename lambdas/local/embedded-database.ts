@@ -2,6 +2,8 @@
  * The database of the local stages: one process per home, started by the first who needs it, shared by everybody who comes
  * while it runs, ended by the last who leaves. It outlives a gateway that was killed; the next start finds it and goes on with it.
  *
+ * While it is used, a database that died is started again on the same port, so that its clients find it.
+ *
  * In order: the endpoint in TOLLGATE_DYNAMODB_ENDPOINT, dynoxide, Amazon's DynamoDB Local. No path of this file deletes data.
  */
 import { CreateTableCommand } from '@aws-sdk/client-dynamodb';
@@ -17,9 +19,12 @@ import {
   endProcess,
   findDynamoDbLocal,
   findDynoxide,
+  isFree,
   isRunning,
   startProgram,
+  startTicks,
 } from './database-process.ts';
+import { superviseDatabase } from './database-supervisor.ts';
 import { ensureTable } from './ensure-table.ts';
 import { LocalError } from './local-error.ts';
 
@@ -35,6 +40,8 @@ export interface StartDatabaseOptions {
   readonly endpoint?: string;
   /** Told what happens, in a sentence. @default nobody */
   readonly log?: (line: string) => void;
+  /** Told when the database died, and when it is back. @default nobody */
+  readonly warn?: (line: string) => void;
 }
 
 /** A database that answers. */
@@ -59,9 +66,9 @@ const HOME_KEY = { pk: 'home' };
  * @throws LocalError when there is none to be had, or the home or a table is damaged: what, where, and what to do
  */
 export async function startDatabase(options: StartDatabaseOptions): Promise<Database> {
-  const { tables = [], log = SILENT } = options;
+  const { tables = [], log = SILENT, warn = SILENT } = options;
   const given = options.endpoint ?? process.env.TOLLGATE_DYNAMODB_ENDPOINT;
-  const database = given === undefined || given === '' ? await embedded(options.home, log) : await givenDatabase(given);
+  const database = given === undefined || given === '' ? await embedded(options.home, log, warn) : await givenDatabase(given);
   try {
     await withClient(database.endpoint, async (client) => {
       for (const table of tables) await ensureTable(client, table);
@@ -90,22 +97,41 @@ async function givenDatabase(endpoint: string): Promise<Database> {
   return { endpoint, kind: 'given', stop: async () => {} };
 }
 
-async function embedded(directory: string, log: (line: string) => void): Promise<Database> {
+async function embedded(directory: string, log: (line: string) => void, warn: (line: string) => void): Promise<Database> {
   const home = await DatabaseHome.open(directory);
   const joined = await home.exclusively(async () => {
     const state = (await adopt(home, log)) ?? (await start(home, log));
     return { state, name: await home.join() };
   });
-  const { state, name } = joined;
+  const { name } = joined;
+  let { state } = joined;
+  let born = startTicks(state.pid);
+  const supervisor = superviseDatabase({
+    isUp: () => isRunning(state.pid) && startTicks(state.pid) === born,
+    revive: async () => {
+      state = await home.exclusively(() => revive(home, state, warn));
+      born = startTicks(state.pid);
+    },
+    tell: warn,
+  });
   let stopping: Promise<void> | undefined;
   return {
     endpoint: endpointOf(state),
     kind: state.engine,
     stop: () => {
-      stopping ??= home.exclusively(() => leave(home, name, log));
+      stopping ??= supervisor.stop().then(() => home.exclusively(() => leave(home, name, log)));
       return stopping;
     },
   };
+}
+
+/** A database in the place of one that died: the one that another process has started meanwhile, or a new one on the same port. */
+async function revive(home: DatabaseHome, dead: DatabaseState, warn: (line: string) => void): Promise<DatabaseState> {
+  const known = await home.readState();
+  const other = known !== undefined && known.pid !== dead.pid && (await servesHome(known, home)) ? known : undefined;
+  if (other === undefined) return start(home, (line) => warn(`the database had died: ${line}`), dead.port);
+  if (other.port === dead.port) return other;
+  throw new LocalError(`it runs on port ${other.port} now, and this process knows port ${dead.port}`, 'start this process again');
 }
 
 /** The database that already serves this home; undefined when none does. */
@@ -125,10 +151,13 @@ async function adopt(home: DatabaseHome, log: (line: string) => void): Promise<D
   );
 }
 
-async function start(home: DatabaseHome, log: (line: string) => void): Promise<DatabaseState> {
+/** @param samePort the port that clients know; absent: the last one if it is free, since others may wait for it */
+async function start(home: DatabaseHome, log: (line: string) => void, samePort?: number): Promise<DatabaseState> {
   const id = await home.identity();
   const program = findProgram();
-  const running = await startProgram(program, home.dataFolder, home.logFile);
+  const last = (await home.readState())?.port;
+  const wanted = samePort ?? (last !== undefined && (await isFree(last)) ? last : undefined);
+  const running = await startProgram(program, home.dataFolder, home.logFile, wanted);
   try {
     const { pid, port } = running;
     const state = { pid, port, engine: program.engine, startedAt: new Date().toISOString() };

@@ -50,8 +50,8 @@ export interface RunningStages {
 const GRACE_MS = 30_000;
 /** Quick, and slow enough to see a stream stream. */
 const SIMULATED_PACE = { latencyMs: 50, chunkDelayMs: 10 };
-/** A local database is slow under load, and a slow answer is better than an unknown outcome. */
-const DATABASE_TIMEOUT_MS = 10_000;
+/** A local database is slow under load, and a slow answer is better than an unknown outcome; one that hangs must be noticed. */
+const DATABASE_TIMEOUT_MS = 4_000;
 
 /**
  * Starts everything.
@@ -65,7 +65,8 @@ export async function startStages(options: StartOptions): Promise<RunningStages>
     for (const close of closers.splice(0).toReversed()) await close().catch(() => undefined);
   };
   try {
-    const client = await openDatabase(home, closers);
+    const say = (line: string): void => options.write(`${line}\n`);
+    const client = await openDatabase(home, say, closers);
     const secrets = new EnvironmentSecrets(options.variables);
     const version = packageVersion();
     const stages: LocalStage[] = [];
@@ -78,7 +79,6 @@ export async function startStages(options: StartOptions): Promise<RunningStages>
       if (options.demoFunds) await stage.giveDemoFunds();
       stages.push(stage);
     }
-    const say = (line: string): void => options.write(`${line}\n`);
     const ring = stages.map(({ policy, books }) => ({ policy, keys: books.keys }));
     const keys = await keysOfGroups(ring, { home, clock: systemClock, random: systemRandom, say });
     const opened: BannerStage[] = [];
@@ -111,8 +111,12 @@ async function readPolicies({ policy, write }: StartOptions): Promise<readonly P
   return policies;
 }
 
-async function openDatabase(home: string, closers: (() => Promise<void>)[]): Promise<DynamoDBDocumentClient> {
-  const database = await startDatabase({ home, tables: LOCAL_STAGES.map(localTableOf) });
+async function openDatabase(
+  home: string,
+  warn: (line: string) => void,
+  closers: (() => Promise<void>)[],
+): Promise<DynamoDBDocumentClient> {
+  const database = await startDatabase({ home, tables: LOCAL_STAGES.map(localTableOf), warn });
   closers.push(() => database.stop());
   const client = createDynamoClient({ endpoint: database.endpoint, requestTimeoutMs: DATABASE_TIMEOUT_MS });
   closers.push(async () => client.destroy());

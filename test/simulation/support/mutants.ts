@@ -296,7 +296,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'no VOID after a lost reply',
     file: 'application/lanes.ts',
-    find: 'await this.voidHold(chain, lane, hid, hold);',
+    find: 'await this.voidHold(chain, lane, hid, hold, giveUpAtEpochMs);',
     replace: '',
     profiles: ['chaos'],
   },

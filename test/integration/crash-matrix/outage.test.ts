@@ -1,0 +1,26 @@
+/** The store goes away in the middle of whatever a process does, at every boundary: it fails closed in time and nothing is lost. */
+import { STORE_TIMEOUT_MS, replay } from '../../support/crash-matrix.ts';
+import { SCENARIOS } from '../../support/crash-scenarios.ts';
+
+/** A hold is tried for 8 s; a call under way then is waited for, and the hold that it may have made is declared void. */
+const LONGEST_HOLD_MS = 8_000 + 2 * STORE_TIMEOUT_MS;
+
+test.each(SCENARIOS.map((scenario) => [scenario.name, scenario] as const))(
+  '%s: the store goes silent or refuses from any boundary on, and the process fails closed in time',
+  async (_name, scenario) => {
+    const { boundaries } = await replay(scenario);
+    const failures: string[] = [];
+    for (const [index, { op, frames }] of boundaries.entries()) {
+      if (!op.startsWith('store.')) continue;
+      for (const outage of ['silent', 'refusing'] as const) {
+        const { problems, longestHoldMs } = await replay(scenario, { index, outage });
+        const where = `#${index} ${op} at ${frames[0] ?? '?'}, ${outage}`;
+        failures.push(...problems.map((problem) => `${where}: ${problem}`));
+        // Two flows at once push the one clock of the world twice as fast.
+        if (scenario.either === undefined && longestHoldMs > LONGEST_HOLD_MS)
+          failures.push(`${where}: a hold took ${longestHoldMs} ms`);
+      }
+    }
+    expect(failures).toEqual([]);
+  },
+);
