@@ -14,6 +14,7 @@ let directory: string;
 let policy: string;
 let remove: () => Promise<void>;
 const running: Started[] = [];
+const homes = new Set<string>();
 
 beforeAll(async () => {
   upstream = await startUpstream();
@@ -28,6 +29,11 @@ beforeAll(async () => {
 
 afterAll(async () => {
   for (const one of running) await one.end('SIGKILL');
+  // A killed gateway ends no database.
+  for (const home of homes) {
+    const database = await databaseOf(home);
+    if (database !== undefined) process.kill(database.pid, 'SIGTERM');
+  }
   await upstream?.stop();
   await remove?.();
 });
@@ -38,6 +44,7 @@ interface Gateway {
 }
 
 async function gateway(home: string, variables: Readonly<Record<string, string>> = {}): Promise<Gateway> {
+  homes.add(home);
   const started = await startTollgate({ home, policy, more: ['--hold-seconds', '3'] }, variables);
   running.push(started);
   const { openaiBaseUrl, keys } = started.ready.stages.dev;

@@ -1,10 +1,11 @@
 /** `npm start` itself: what a person types, with npm, its shell and the set-up script in between. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import OpenAI from 'openai';
+import { isRunning } from '../../lambdas/local/database-process.ts';
 
 interface Stages {
   readonly stages: Readonly<Record<string, { readonly openaiBaseUrl: string; readonly keys: Readonly<Record<string, string>> }>>;
@@ -82,12 +83,13 @@ test('when npm is killed the stages end by themselves and free their ports', asy
   const { stages } = await ready(child);
   const url = stages.dev?.openaiBaseUrl ?? '';
   expect(await responds(url)).toBe(true);
+  const { pid } = JSON.parse(readFileSync(join(home, 'home', 'database.json'), 'utf8')) as { readonly pid: number };
   child.kill('SIGKILL');
   const until = Date.now() + 30_000;
-  while (Date.now() < until && (await responds(url))) {
+  while (Date.now() < until && ((await responds(url)) || isRunning(pid))) {
     await new Promise((resolve) => {
       setTimeout(resolve, 200);
     });
   }
-  expect(await responds(url)).toBe(false);
+  expect([await responds(url), isRunning(pid)]).toEqual([false, false]);
 });
