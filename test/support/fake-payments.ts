@@ -31,8 +31,8 @@ export class FakePayments implements Payments {
     return { ok: true, held: held(`h-${this.holds.length}`, request) };
   }
 
-  /** A store that takes its time to settle. */
-  settleDelayMs = 0;
+  /** A settlement comes after the answer: a test that does not wait for it should fail on every machine, not on a fast one. */
+  settleDelayMs = 20;
 
   async settle(given: Held, actualNanoUsd: NanoUsd, detail: EntryDetail): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, this.settleDelayMs));

@@ -57,6 +57,7 @@ test('a body under the limit is forwarded byte for byte where nothing must chang
   expect(raw.calls[0]?.body).toBe(text.replace('"economy"', '"small"'));
   expect(await response.text()).toBe('{ "choices":[], "usage":{"prompt_tokens":3,"completion_tokens":1}, "big":1e400 }');
   expect(response.headers.get('x-tollgate-unlisted-fields')).toBe('unknown_thing');
+  await at.payments.settled(1);
   expect(at.payments.settlements[0]?.detail.unlistedFields).toEqual(['unknown_thing']);
   await raw.stop();
 });

@@ -37,6 +37,7 @@ test('an answer that is compressed although nobody asked goes on as it came and 
   });
   const response = await at.post(ASK);
   expect(await response.text()).toBe(body);
+  await at.payments.settled(1);
   const [settled] = at.payments.settlements;
   expect(settled?.actualNanoUsd).toBe(settled?.boundNanoUsd);
   expect(settled?.detail.estimated).toBe(true);
@@ -52,6 +53,7 @@ test('a stream is a stream whatever the case of its media type', async () => {
   });
   const text = await (await at.post({ ...ASK, stream: true })).text();
   expect(text).toBe('data: {"choices":[{"delta":{"content":"hi"}}]}\n\ndata: [DONE]\n\n');
+  await at.payments.settled(1);
   expect(at.payments.settlements[0]?.detail).toMatchObject({ usage: { inputTokens: 10, outputTokens: 5 } });
 });
 
