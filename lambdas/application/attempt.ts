@@ -7,6 +7,7 @@ import type { Bound } from '../domain/estimate.ts';
 import type { NanoUsd } from '../domain/money.ts';
 import type { FallbackTrigger, Policy, Provider, Target } from '../domain/policy.ts';
 import type { Price } from '../domain/prices.ts';
+import type { Api, Translation } from '../domain/protocols/api.ts';
 import type { ProviderBody, ProviderCall, ProviderClient, ProviderReply } from './ports-provider.ts';
 import { ProviderBodyError } from './ports-provider.ts';
 
@@ -17,6 +18,11 @@ export interface PricedTarget {
   readonly price: Price;
   readonly bound: Bound;
   readonly boundNanoUsd: NanoUsd;
+  /** What the provider is asked, and how its answer becomes one of the API that the caller asked. */
+  readonly upstream: Api;
+  readonly translation?: Translation;
+  /** Below the provider's base URL. */
+  readonly path: string;
   readonly body: () => Uint8Array<ArrayBuffer>;
 }
 
@@ -65,11 +71,11 @@ export interface AnswerLimits {
 export async function send(
   client: ProviderClient,
   candidate: PricedTarget,
-  call: Omit<ProviderCall, 'provider' | 'body'>,
+  call: Omit<ProviderCall, 'provider' | 'path' | 'body'>,
   wantsStream: boolean,
   limits: AnswerLimits,
 ): Promise<SendResult> {
-  const reply = await client.send({ ...call, provider: candidate.provider, body: candidate.body() });
+  const reply = await client.send({ ...call, provider: candidate.provider, path: candidate.path, body: candidate.body() });
   if (reply.kind === 'failed') return lost(candidate, reply.reason, reply.sent);
   if (reply.status < 200 || reply.status > 299) return await refused(candidate, reply, limits);
   try {

@@ -27,7 +27,6 @@ export interface Dispatch {
   /** In the order in which they are tried. */
   readonly candidates: readonly PricedTarget[];
   readonly wantsStream: boolean;
-  readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly startedEpochMs: number;
   /** What every entry of this request says. */
@@ -155,7 +154,7 @@ async function sendHeld(
   deadlineEpochMs: number,
 ): Promise<SendResult> {
   try {
-    const call = { path: job.path, headers: job.headers, deadlineEpochMs, onSent: job.onSent };
+    const call = { headers: job.headers, deadlineEpochMs, onSent: job.onSent };
     return await send(deps.providers, candidate, call, job.wantsStream, job.limits);
   } catch (error) {
     // A defect here leaves open what was sent: the bound is what it can have cost.

@@ -3,10 +3,11 @@
  * generated text are counted, and the chunk that only carries usage is kept back unless the caller asked for it.
  */
 import type { Usage } from '../domain/prices.ts';
-import { generatedBytes, isUsageChunk, readUsage } from '../domain/usage.ts';
+import type { EventReader } from '../domain/protocols/api.ts';
 
 const LF = 0x0a;
 const CR = 0x0d;
+const DECODER = new TextDecoder();
 
 /** One event grew past the limit: no honest provider sends it. */
 export class EventTooLargeError extends Error {
@@ -18,9 +19,8 @@ export class EventTooLargeError extends Error {
 
 /** The meter of one stream. Lines end with LF or CRLF; a lone CR ends no line (no known provider sends one). */
 export class StreamMeter {
-  private readonly keepUsageChunk: boolean;
+  private readonly reader: EventReader;
   private readonly maxEventBytes: number;
-  private readonly decoder = new TextDecoder();
   private pending: Uint8Array[] = [];
   private pendingBytes = 0;
   /** The line being read holds nothing but perhaps a CR. */
@@ -30,9 +30,9 @@ export class StreamMeter {
   private bytesAtReport = 0;
   private bytes = 0;
 
-  /** @param keepUsageChunk whether the caller asked for the chunk that only carries usage */
-  constructor(keepUsageChunk: boolean, maxEventBytes: number) {
-    this.keepUsageChunk = keepUsageChunk;
+  /** @param reader knows the events of the API that is streamed */
+  constructor(reader: EventReader, maxEventBytes: number) {
+    this.reader = reader;
     this.maxEventBytes = maxEventBytes;
   }
 
@@ -103,7 +103,7 @@ export class StreamMeter {
   }
 
   private passes(event: Uint8Array): boolean {
-    const data = this.dataOf(event);
+    const data = eventData(event);
     if (data === '[DONE]') return true;
     if (data === '') {
       this.bytes += this.strayBytes(event);
@@ -116,30 +116,29 @@ export class StreamMeter {
       this.bytes += data.length;
       return true;
     }
-    this.bytes += generatedBytes(chunk);
-    const usage = readUsage(chunk, 0);
+    const { generatedBytes, usage, hidden } = this.reader.read(chunk);
+    this.bytes += generatedBytes;
     if (usage !== undefined && usage.outputTokens >= (this.reported?.outputTokens ?? 0)) {
       this.reported = usage;
       this.bytesAtReport = this.bytes;
     }
-    return this.keepUsageChunk || !isUsageChunk(chunk);
+    return !hidden;
   }
 
   /** Bytes of lines that are neither blank, comments nor fields of an event: nobody knows what they are. */
   private strayBytes(event: Uint8Array): number {
-    const stray = this.decoder
-      .decode(event)
+    const stray = DECODER.decode(event)
       .split(/\r?\n/)
       .filter((line) => line !== '' && !/^(:|data:|event:|id:|retry:)/.test(line));
     return stray.reduce((sum, line) => sum + line.length, 0);
   }
+}
 
-  private dataOf(event: Uint8Array): string {
-    return this.decoder
-      .decode(event)
-      .split(/\r?\n/)
-      .filter((line) => line.startsWith('data:'))
-      .map((line) => line.slice(line.startsWith('data: ') ? 6 : 5))
-      .join('\n');
-  }
+/** The `data` of an event: its data lines, joined. Empty when it has none. */
+export function eventData(event: Uint8Array): string {
+  return DECODER.decode(event)
+    .split(/\r?\n/)
+    .filter((line) => line.startsWith('data:'))
+    .map((line) => line.slice(line.startsWith('data: ') ? 6 : 5))
+    .join('\n');
 }

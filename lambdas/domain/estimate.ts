@@ -30,9 +30,10 @@ export function outputCapTokens(requested: number | undefined, maxOutputTokens: 
  * @param bodyBytes UTF-8 bytes of the body as it will be forwarded
  * @param capTokens the cap written into it
  * @param answers `n`
+ * @param mediaTokens the most that images and files of the request can count, beside their bytes
  */
-export function estimate(price: Price, bodyBytes: number, capTokens: number, answers: number): Bound {
-  const inputTokens = inputBoundTokens(bodyBytes);
+export function estimate(price: Price, bodyBytes: number, capTokens: number, answers: number, mediaTokens = 0): Bound {
+  const inputTokens = inputBoundTokens(bodyBytes) + mediaTokens;
   const outputTokens = capTokens * answers;
   return { inputTokens, outputTokens, nanoUsd: boundNanoUsd(price, inputTokens, outputTokens) };
 }

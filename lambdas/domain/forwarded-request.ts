@@ -3,7 +3,8 @@
  * provider honours, and on a stream the wish for usage. Everything else goes on byte for byte.
  */
 import { type JsonObjectText, type TextEdit, removeMember, renameMember, setMember } from './json-edits.ts';
-import { OUTPUT_CAP_FIELDS, type ChatFields } from './request-fields.ts';
+import type { RequestFields } from './protocols/api.ts';
+import { OUTPUT_CAP_FIELDS } from './request-fields.ts';
 
 /** A request's text: its own members, and those of `stream_options` when that is an object. */
 export interface RequestText extends JsonObjectText {
@@ -20,7 +21,7 @@ export interface Forwarding {
 }
 
 /** The edits that turn a caller's request into the one for a target; none when it already is. */
-export function forwardEdits(request: RequestText, fields: ChatFields, forwarding: Forwarding): readonly TextEdit[] {
+export function forwardEdits(request: RequestText, fields: RequestFields, forwarding: Forwarding): readonly TextEdit[] {
   const edits: TextEdit[] = [];
   if (request.value.model !== forwarding.model) edits.push(setMember(request, 'model', JSON.stringify(forwarding.model)));
   edits.push(...capEdits(request, forwarding));

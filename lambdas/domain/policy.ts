@@ -4,6 +4,7 @@
  */
 import type { NanoUsd } from './money.ts';
 import type { Price } from './prices.ts';
+import type { ApiName, Protocol } from './protocols/api.ts';
 import type { WindowKind } from './windows.ts';
 
 export interface Policy {
@@ -84,7 +85,9 @@ export interface ConsumerGroup {
 
 export interface Provider {
   readonly name: string;
-  readonly protocol: 'openai' | 'anthropic';
+  readonly protocol: Protocol;
+  /** What its endpoint serves. */
+  readonly apis: readonly ApiName[];
   /** Without a slash at its end. */
   readonly baseUrl: string;
   readonly credential: Credential;

@@ -4,42 +4,27 @@
  * on a learning stage.
  * @see https://platform.openai.com/docs/api-reference/chat/create, read 2026-11
  */
-
-/** What a request must look like to be refused for it: the field's name, and what to do. */
-export interface FieldProblem {
-  readonly param: string;
-  readonly message: string;
-}
-
-/** What the gateway needs to know of a checked request. */
-export interface ChatFields {
-  readonly model: string;
-  readonly stream: boolean;
-  /** The caller asked for the usage chunk of a stream. */
-  readonly includeUsage: boolean;
-  /** `n`: the answers to one prompt. */
-  readonly answers: number;
-  readonly requestedOutputTokens?: number;
-  /** Names of fields that are not listed and go on. */
-  readonly unlisted: readonly string[];
-}
-
-export type FieldsResult =
-  | { readonly ok: true; readonly fields: ChatFields }
-  | { readonly ok: false; readonly problem: FieldProblem };
+import {
+  type FieldTable,
+  Refused,
+  checkFields,
+  isObject,
+  printable,
+  readInteger,
+  readModel,
+  readOrRefuse,
+  refuseUnlisted,
+} from './field-checks.ts';
+import type { FieldsResult, RequestFields } from './protocols/api.ts';
 
 /** The most answers (`n`) that one request may ask for. */
 export const MAX_ANSWERS = 8;
 /** An output cap above this is a mistake and is refused rather than lowered. */
 export const MAX_REQUESTED_OUTPUT_TOKENS = 10_000_000;
-const MAX_MODEL_NAME = 256;
 /** Names under which OpenAI-compatible endpoints take an output cap. */
 export const OUTPUT_CAP_FIELDS: readonly string[] = ['max_tokens', 'max_completion_tokens', 'max_output_tokens'];
 
-type Shape = 'string' | 'number' | 'boolean' | 'object' | 'array' | 'any';
-
-/** Cost-neutral fields and the shape of each: what they cost is inside the bound of bytes and output tokens. */
-const COST_NEUTRAL: Readonly<Record<string, Shape>> = {
+const COST_NEUTRAL: FieldTable['costNeutral'] = {
   frequency_penalty: 'number',
   function_call: 'any',
   functions: 'array',
@@ -66,7 +51,6 @@ const COST_NEUTRAL: Readonly<Record<string, Shape>> = {
   verbosity: 'string',
 };
 
-/** Checked one by one below: they carry the bound. */
 const BOUNDED: ReadonlySet<string> = new Set([
   'messages',
   'model',
@@ -77,8 +61,7 @@ const BOUNDED: ReadonlySet<string> = new Set([
   ...OUTPUT_CAP_FIELDS,
 ]);
 
-/** Fields without a bound, and why. */
-const REFUSED: Readonly<Record<string, string>> = {
+const REFUSED: FieldTable['refused'] = {
   audio: 'spoken output is priced by another unit than text',
   best_of: 'it multiplies the generated tokens outside the bound; use n',
   max_gen_len: 'it is another name for the output cap; use max_completion_tokens',
@@ -92,6 +75,8 @@ const REFUSED: Readonly<Record<string, string>> = {
   search_parameters: 'searches are charged by use, beside the tokens',
   web_search_options: 'searches are charged by use, beside the tokens',
 };
+
+const TABLE: FieldTable = { costNeutral: COST_NEUTRAL, bounded: BOUNDED, refused: REFUSED };
 
 const ROLES: ReadonlySet<string> = new Set(['assistant', 'developer', 'function', 'system', 'tool', 'user']);
 const MESSAGE_FIELDS: ReadonlySet<string> = new Set([
@@ -107,45 +92,19 @@ const MESSAGE_FIELDS: ReadonlySet<string> = new Set([
 const SERVICE_TIERS: ReadonlySet<unknown> = new Set(['auto', 'default', 'flex', null]);
 const TOOL_TYPES: ReadonlySet<unknown> = new Set(['custom', 'function']);
 
-class Refused extends Error {
-  readonly problem: FieldProblem;
-  constructor(param: string, message: string) {
-    super(message);
-    this.problem = { param, message };
-  }
-}
-
 /**
  * Checks and classifies the fields of a chat completions request.
  * @param body the parsed JSON object
  * @param purpose the stage's: a service refuses fields that are not listed
  */
 export function readChatFields(body: Readonly<Record<string, unknown>>, purpose: 'learning' | 'service'): FieldsResult {
-  try {
-    return { ok: true, fields: read(body, purpose) };
-  } catch (error) {
-    if (error instanceof Refused) return { ok: false, problem: error.problem };
-    throw error;
-  }
+  return readOrRefuse(() => read(body, purpose));
 }
 
-function read(body: Readonly<Record<string, unknown>>, purpose: 'learning' | 'service'): ChatFields {
+function read(body: Readonly<Record<string, unknown>>, purpose: 'learning' | 'service'): RequestFields {
   const unlisted = new Set<string>();
-  const { model } = body;
-  if (typeof model !== 'string' || model === '' || model.length > MAX_MODEL_NAME) {
-    throw new Refused('model', `model must be a name of 1 to ${MAX_MODEL_NAME} characters`);
-  }
-  for (const [name, value] of Object.entries(body)) {
-    const shape = Object.hasOwn(COST_NEUTRAL, name) ? COST_NEUTRAL[name] : undefined;
-    const reason = Object.hasOwn(REFUSED, name) ? REFUSED[name] : undefined;
-    if (reason !== undefined) {
-      if (value !== null) throw new Refused(name, `${name} is not accepted: ${reason}`);
-    } else if (shape !== undefined) {
-      if (value !== null && !hasShape(value, shape)) throw new Refused(name, `${name} must be ${article(shape)}`);
-    } else if (!BOUNDED.has(name)) {
-      unlisted.add(printable(name));
-    }
-  }
+  const model = readModel(body);
+  checkFields(body, TABLE, unlisted);
   readMessages(body.messages, unlisted);
   readTools(body.tools);
   if (body.modalities !== undefined && body.modalities !== null && !isTextOnly(body.modalities)) {
@@ -154,16 +113,14 @@ function read(body: Readonly<Record<string, unknown>>, purpose: 'learning' | 'se
   if (body.service_tier !== undefined && !SERVICE_TIERS.has(body.service_tier)) {
     throw new Refused('service_tier', 'service_tier may be auto, default or flex: other tiers have dearer prices');
   }
-  if (purpose === 'service' && unlisted.size > 0) {
-    const [first = ''] = unlisted;
-    throw new Refused(first, `${first} is not a field that this gateway knows, and unknown fields have no bound: leave it out`);
-  }
+  refuseUnlisted(unlisted, purpose);
   return {
     model,
     stream: body.stream === true,
     includeUsage: isObject(body.stream_options) && body.stream_options.include_usage === true,
     answers: readInteger(body.n, 'n', MAX_ANSWERS) ?? 1,
     requestedOutputTokens: readOutputCap(body),
+    mediaTokens: 0,
     unlisted: [...unlisted],
   };
 }
@@ -178,14 +135,6 @@ function readOutputCap(body: Readonly<Record<string, unknown>>): number | undefi
     found = { name, value };
   }
   return found?.value;
-}
-
-function readInteger(value: unknown, name: string, most: number): number | undefined {
-  if (value === undefined || value === null) return undefined;
-  if (typeof value !== 'number' || !Number.isInteger(value) || value < 1 || value > most) {
-    throw new Refused(name, `${name} must be a whole number from 1 to ${most}`);
-  }
-  return value;
 }
 
 function readMessages(messages: unknown, unlisted: Set<string>): void {
@@ -237,34 +186,4 @@ function readTools(tools: unknown): void {
 
 function isTextOnly(value: unknown): boolean {
   return Array.isArray(value) && value.length > 0 && value.every((entry) => entry === 'text');
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function hasShape(value: unknown, shape: Shape): boolean {
-  switch (shape) {
-    case 'any':
-      return true;
-    case 'array':
-      return Array.isArray(value);
-    case 'object':
-      return isObject(value);
-    case 'string':
-    case 'number':
-    case 'boolean':
-      return typeof value === shape;
-    default:
-      return shape satisfies never;
-  }
-}
-
-function article(shape: Shape): string {
-  return shape === 'object' || shape === 'array' ? `an ${shape}` : `a ${shape}`;
-}
-
-/** A caller's text in a form that is safe in headers, logs and messages. */
-function printable(name: string): string {
-  return name.replaceAll(/[^0-9A-Za-z_.-]/g, '?').slice(0, 64);
 }

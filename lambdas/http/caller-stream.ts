@@ -2,7 +2,8 @@
  * The body of a streamed answer: bytes go out as they come in, with room asked for before more is read, a comment line when it
  * is silent, and a caller who leaves (or takes nothing for a minute) no longer counts.
  */
-import type { StreamSink } from '../application/complete-chat.ts';
+import type { StreamSink } from '../application/complete-call.ts';
+import { GatewayError, type ErrorShape, errorBody } from './errors.ts';
 import type { Limits } from './limits.ts';
 
 /** Bytes that may wait for a slow caller. */
@@ -20,14 +21,16 @@ const BROKEN: Readonly<Record<Parameters<StreamSink['fail']>[0], readonly [code:
 export class CallerStream implements StreamSink {
   readonly stream: ReadableStream<Uint8Array>;
   private readonly limits: Pick<Limits, 'keepAliveMs' | 'callerStallMs'>;
+  private readonly shape: ErrorShape;
   private readonly requestId: string;
   private controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   private roomFor: (() => void) | undefined;
   private keepAlive: NodeJS.Timeout | undefined;
   private left = false;
 
-  constructor(limits: Pick<Limits, 'keepAliveMs' | 'callerStallMs'>, requestId: string) {
+  constructor(limits: Pick<Limits, 'keepAliveMs' | 'callerStallMs'>, shape: ErrorShape, requestId: string) {
     this.limits = limits;
+    this.shape = shape;
     this.requestId = requestId;
     this.stream = new ReadableStream<Uint8Array>(
       {
@@ -43,7 +46,7 @@ export class CallerStream implements StreamSink {
   }
 
   async write(bytes: Uint8Array): Promise<void> {
-    if (this.left || this.controller === undefined) return;
+    if (this.left || this.controller === undefined || bytes.length === 0) return;
     this.controller.enqueue(bytes);
     this.armKeepAlive();
     if ((this.controller.desiredSize ?? 0) > 0) return;
@@ -62,8 +65,9 @@ export class CallerStream implements StreamSink {
   fail(reason: Parameters<StreamSink['fail']>[0]): void {
     if (this.left || this.controller === undefined) return;
     const [code, message] = BROKEN[reason];
-    const error = { message: `${message} Request ${this.requestId}.`, type: 'server_error', param: null, code };
-    this.controller.enqueue(new TextEncoder().encode(`data: ${JSON.stringify({ error })}\n\n`));
+    const error = new GatewayError({ status: 502, code, message: `${message} Request ${this.requestId}.` });
+    const data = `data: ${errorBody(error, this.shape, this.requestId)}\n\n`;
+    this.controller.enqueue(new TextEncoder().encode(this.shape === 'anthropic' ? `event: error\n${data}` : data));
   }
 
   end(): void {

@@ -2,15 +2,17 @@
  * The gateway: one WHATWG `Request` in, one `Response` out. It knows no server; the Node and Lambda entries do. It never
  * throws: what goes wrong is an answer in our shape, with the request's id.
  */
-import type { ChatDeps } from '../application/complete-chat.ts';
+import type { CallDeps } from '../application/complete-call.ts';
 import type { Payments } from '../application/payments.ts';
 import type { Clock, KeyStore, PolicySource, Random } from '../application/ports.ts';
 import type { Log, ProviderClient } from '../application/ports-provider.ts';
+import type { Api } from '../domain/protocols/api.ts';
+import { APIS } from '../domain/protocols/registry.ts';
 import { RoundRobin } from '../domain/routing.ts';
 import { Authenticator } from './authenticate.ts';
 import { checkHeaderSize, readUser } from './caller-headers.ts';
-import { type Handled, handleChat } from './chat-completions.ts';
-import { ledgerUnavailable } from './chat-errors.ts';
+import { type Handled, handleCall } from './paid-call.ts';
+import { ledgerUnavailable } from './call-errors.ts';
 import { type ErrorShape, GatewayError, errorResponse } from './errors.ts';
 import { LIMITS, type Limits } from './limits.ts';
 import { listModels } from './models.ts';
@@ -43,10 +45,10 @@ const WALLET_AGE_MS = 5_000;
 export function createGateway(deps: GatewayDeps): Gateway {
   const limits: Limits = { ...LIMITS, ...deps.limits };
   const authenticator = new Authenticator(deps.keys, deps.clock, limits);
-  const chat: ChatDeps = { ...deps, limits, roundRobin: new RoundRobin(() => deps.random.fraction()) };
+  const calls: CallDeps = { ...deps, limits, roundRobin: new RoundRobin(() => deps.random.fraction()) };
   let openCalls = 0;
 
-  const serveChat = async (request: Request, requestId: string): Promise<Handled> => {
+  const serveCall = async (api: Api, request: Request, requestId: string): Promise<Handled> => {
     if (openCalls >= limits.openCalls) {
       throw new GatewayError({
         status: 503,
@@ -62,7 +64,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
     try {
       const policy = await deps.policies.current();
       const caller = await authenticator.authenticate(request.headers, policy);
-      const handled = await handleChat(chat, limits, request, requestId, policy, caller);
+      const handled = await handleCall(calls, limits, api, request, requestId, policy, caller);
       void handled.done.then(close, close);
       return handled;
     } catch (error) {
@@ -94,7 +96,8 @@ export function createGateway(deps: GatewayDeps): Gateway {
         headers: { allow: allowed },
       });
     }
-    if (path === '/v1/chat/completions') return await serveChat(request, requestId);
+    const api = APIS.find((candidate) => candidate.path === path);
+    if (api !== undefined) return await serveCall(api, request, requestId);
     if (path === '/v1/models' || path === '/v1/wallet') return settled(await serveRead(request, path));
     return settled(Response.json({ status: 'ok', stage: deps.stage, version: deps.version }));
   };
@@ -120,7 +123,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
 
 const METHODS: Readonly<Record<string, 'GET' | 'POST' | undefined>> = Object.assign(Object.create(null), {
   '/healthz': 'GET',
-  '/v1/chat/completions': 'POST',
+  ...Object.fromEntries(APIS.map(({ path }) => [path, 'POST'])),
   '/v1/models': 'GET',
   '/v1/wallet': 'GET',
 });

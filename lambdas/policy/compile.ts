@@ -12,6 +12,11 @@ import type { BudgetInFile, GroupInFile, PolicyFile, ProviderInFile, RouteInFile
 export const DEFAULT_TIMEOUT_MS = { connect: 3000, firstByte: 30_000, idle: 60_000, total: 600_000 } as const;
 /** What a group that states no `max_output_tokens` gets. */
 export const DEFAULT_MAX_OUTPUT_TOKENS = 1024;
+/** What a provider that does not say serves. */
+export const DEFAULT_APIS = {
+  openai: ['chat_completions', 'responses', 'embeddings'],
+  anthropic: ['messages', 'count_tokens'],
+} as const;
 const ALL_TRIGGERS = ['timeout', 'rate_limit', 'server_error', 'provider_budget'] as const;
 
 /** Compiles a file that passed every check, with the prices of its targets. */
@@ -102,6 +107,7 @@ function providerOf(provider: ProviderInFile, stageThresholds: readonly Threshol
   return {
     name: provider.name,
     protocol: provider.protocol ?? 'openai',
+    apis: provider.apis ?? DEFAULT_APIS[provider.protocol ?? 'openai'],
     baseUrl: normalBaseUrl(provider.base_url),
     credential: credentialOf(provider.credential),
     timeoutMs: {

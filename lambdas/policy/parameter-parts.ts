@@ -122,6 +122,7 @@ export const decodeProviders = list(
   record<Provider>({
     name: longKeyName,
     protocol: oneOf('openai', 'anthropic'),
+    apis: list(oneOf('chat_completions', 'responses', 'embeddings', 'messages', 'count_tokens')),
     baseUrl: address,
     credential,
     timeoutMs: record<Timeouts>({ connect: whole(1), firstByte: whole(1), idle: whole(1), total: whole(1) }),

@@ -137,6 +137,14 @@ const credential = z
 const provider = z.strictObject({
   name: longName("provider's name"),
   protocol: z.enum(['openai', 'anthropic']).optional(),
+  apis: z
+    .array(z.enum(['chat_completions', 'responses', 'embeddings', 'messages', 'count_tokens']))
+    .min(1)
+    .max(5)
+    .optional()
+    .describe(
+      'What the endpoint serves; absent: all of its protocol. A call is translated where it can be, or goes on to the next target.',
+    ),
   base_url: z
     .string()
     .regex(/^https?:\/\/[\x21-\x7e]{1,300}$/, 'an address that starts with https:// (http:// for loopback only)'),

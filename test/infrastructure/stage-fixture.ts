@@ -45,6 +45,7 @@ export function policyOf(stage: string, changes: Partial<Policy> = {}): Policy {
       {
         name: 'openai',
         protocol: 'openai',
+        apis: ['chat_completions'],
         baseUrl: 'https://api.openai.com/v1',
         credential: { kind: 'secret', name: 'openai' },
         timeoutMs: { connect: 3000, firstByte: 30_000, idle: 60_000, total: 600_000 },

@@ -1,5 +1,6 @@
 /** Properties of the policy room over random policies and random texts. Every run prints its seed. */
 import * as fc from 'fast-check';
+import type { ApiName } from '../../lambdas/domain/protocols/api.ts';
 import type { Budget, ConsumerGroup, Policy, Provider, Route, Threshold, WalletPolicy } from '../../lambdas/domain/policy.ts';
 import type { Price } from '../../lambdas/domain/prices.ts';
 import { picoPerToken } from '../../lambdas/policy/catalogue.ts';
@@ -43,6 +44,7 @@ function provider(name: string): fc.Arbitrary<Provider> {
   return fc.record({
     name: fc.constant(name),
     protocol: fc.constantFrom('openai' as const, 'anthropic' as const),
+    apis: fc.subarray<ApiName>(['chat_completions', 'responses', 'embeddings', 'messages', 'count_tokens'], { minLength: 1 }),
     baseUrl: fc.constant('https://api.example.com/v1'),
     credential: fc.constantFrom(
       { kind: 'none' as const },

@@ -10,7 +10,7 @@ import {
   type ProviderClient,
   type ProviderReply,
 } from '../../lambdas/application/ports-provider.ts';
-import type { StreamSink } from '../../lambdas/application/complete-chat.ts';
+import type { StreamSink } from '../../lambdas/application/complete-call.ts';
 
 export const FAULTS = ['crash before', 'crash after', 'request lost', 'reply lost', 'not applied'] as const;
 export type Fault = (typeof FAULTS)[number];

@@ -55,7 +55,7 @@ export function portMethods(): ReadonlyMap<string, readonly string[]> {
   note('clock', 'ports.ts', 'Clock');
   note('client', 'ports-provider.ts', 'ProviderClient');
   note('body', 'ports-provider.ts', 'ProviderBody');
-  note('sink', 'complete-chat.ts', 'StreamSink');
+  note('sink', 'complete-call.ts', 'StreamSink');
   return all;
 }
 
@@ -72,6 +72,8 @@ const OWN = new Set([
   'payments.hold',
   'meter.push',
   'meter.end',
+  'translated.end',
+  'translator.end',
   'roundRobin.next',
   'context.sleep',
 ]);

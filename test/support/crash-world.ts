@@ -6,7 +6,7 @@ import { MemoryAlertLog } from '../../lambdas/adapters/memory/alert-log.ts';
 import { MemoryLedgerStore } from '../../lambdas/adapters/memory/ledger-store.ts';
 import { sha256Fingerprint } from '../../lambdas/adapters/system/system.ts';
 import { AlertDesk } from '../../lambdas/application/alert-desk.ts';
-import { type ChatResult, type StreamSink, completeChat } from '../../lambdas/application/complete-chat.ts';
+import { type CallResult, type StreamSink, completeCall } from '../../lambdas/application/complete-call.ts';
 import { Keeper } from '../../lambdas/application/keeper.ts';
 import { DEFAULT_LANE_LIMITS } from '../../lambdas/application/lanes.ts';
 import { LedgerPayments } from '../../lambdas/application/ledger-payments.ts';
@@ -18,7 +18,7 @@ import type { Alert } from '../../lambdas/domain/alerts.ts';
 import type { EntryDetail } from '../../lambdas/domain/entries.ts';
 import { formatUsd } from '../../lambdas/domain/money.ts';
 import type { ConsumerGroup, Policy } from '../../lambdas/domain/policy.ts';
-import { readChatFields } from '../../lambdas/domain/request-fields.ts';
+import { CHAT_COMPLETIONS } from '../../lambdas/domain/protocols/chat-completions.ts';
 import { RoundRobin } from '../../lambdas/domain/routing.ts';
 import { parseRequest } from '../../lambdas/http/json-document.ts';
 import { LIMITS } from '../../lambdas/http/limits.ts';
@@ -153,12 +153,22 @@ export class World {
         };
         const body = new TextEncoder().encode(JSON.stringify(asked));
         const text = parseRequest(body, LIMITS.jsonDepth);
-        const read = readChatFields(text.value, policy.purpose);
+        const read = CHAT_COMPLETIONS.readFields(text.value, policy.purpose);
         if (!read.ok) throw new Error(read.problem.message);
         const [group] = policy.consumerGroups;
         if (group === undefined) throw new Error('a policy has a group');
-        const request = { requestId: `r-${chats}`, policy, group, userId, fields: read.fields, text, body, headers: {} };
-        const result = await completeChat(deps, { ...request, startedEpochMs: clock.now() });
+        const request = {
+          api: CHAT_COMPLETIONS,
+          requestId: `r-${chats}`,
+          policy,
+          group,
+          userId,
+          fields: read.fields,
+          text,
+          body,
+          headers: {},
+        };
+        const result = await completeCall(deps, { ...request, startedEpochMs: clock.now() });
         return finish(result, tracer);
       },
     };
@@ -233,7 +243,7 @@ export class RecordedPayments implements Payments {
 }
 
 /** Takes what the gateway gives and says it in a word. */
-async function finish(result: ChatResult, tracer: Tracer): Promise<string> {
+async function finish(result: CallResult, tracer: Tracer): Promise<string> {
   if (result.kind === 'failed') {
     await result.facts.statement;
     return result.failure.code === 'money' ? result.failure.refusal.code : result.failure.code;

@@ -14,6 +14,7 @@ export function provider(name: string, baseUrl: string, change: Partial<Provider
   return {
     name,
     protocol: 'openai',
+    apis: ['chat_completions', 'responses', 'embeddings'],
     baseUrl,
     credential: { kind: 'none' },
     timeoutMs: { connect: 2_000, firstByte: 5_000, idle: 5_000, total: 20_000 },

@@ -95,6 +95,7 @@ export function makePolicy(parts: PolicyParts = {}): Policy {
   const provider: Provider = {
     name: 'mock',
     protocol: 'openai',
+    apis: ['chat_completions'],
     baseUrl: 'http://127.0.0.1:1/v1',
     credential: { kind: 'none' },
     timeoutMs: { connect: 3_000, firstByte: 30_000, idle: 60_000, total: 600_000 },

@@ -109,6 +109,7 @@ function makeProvider(profile: Profile, provider: ProfileProvider): Provider {
   return {
     name: provider.name,
     protocol: 'openai',
+    apis: ['chat_completions'],
     baseUrl: 'http://127.0.0.1:1/v1',
     credential: { kind: 'none' },
     timeoutMs: { connect: 3_000, firstByte: 30_000, idle: 60_000, total: 600_000 },

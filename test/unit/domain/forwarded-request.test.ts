@@ -1,12 +1,12 @@
 import { type RequestText, forwardEdits } from '../../../lambdas/domain/forwarded-request.ts';
 import { applyEdits } from '../../../lambdas/domain/json-edits.ts';
-import type { ChatFields } from '../../../lambdas/domain/request-fields.ts';
+import type { RequestFields } from '../../../lambdas/domain/protocols/api.ts';
 import { parseRequest } from '../../../lambdas/http/json-document.ts';
 
 const FORWARDING = { model: 'gpt-x', outputCapField: 'max_completion_tokens', outputCapTokens: 100 };
-const FIELDS: ChatFields = { model: 'economy', stream: false, includeUsage: false, answers: 1, unlisted: [] };
+const FIELDS: RequestFields = { model: 'economy', stream: false, includeUsage: false, answers: 1, mediaTokens: 0, unlisted: [] };
 
-function forwarded(text: string, fields: Partial<ChatFields> = {}): string {
+function forwarded(text: string, fields: Partial<RequestFields> = {}): string {
   const request: RequestText = parseRequest(new TextEncoder().encode(text), 64);
   return applyEdits(text, forwardEdits(request, { ...FIELDS, ...fields }, FORWARDING));
 }

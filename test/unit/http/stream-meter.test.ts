@@ -1,10 +1,11 @@
 import { EventTooLargeError, StreamMeter } from '../../../lambdas/application/stream-meter.ts';
+import { CHAT_COMPLETIONS } from '../../../lambdas/domain/protocols/chat-completions.ts';
 import { readUsage } from '../../../lambdas/domain/usage.ts';
 
 const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
 
 function run(pieces: readonly string[], keepUsage = false): { out: string; meter: StreamMeter } {
-  const meter = new StreamMeter(keepUsage, 1_000);
+  const meter = new StreamMeter(CHAT_COMPLETIONS.readEvents(keepUsage), 1_000);
   const out = [...pieces.flatMap((piece) => [...meter.push(encode(piece))]), ...meter.end()];
   return { out: out.map((piece) => new TextDecoder().decode(piece)).join('|'), meter };
 }

@@ -1,17 +1,16 @@
 /**
- * A chat completion from its checked request to its settled cost: the route, the bound on each target, the dispatch,
+ * A paid call of any API, from its checked request to its settled cost: the route, the bound on each target, the dispatch,
  * and the true cost of what came back, read from the provider's usage or, without one, from the bytes seen.
  */
 import type { EntryDetail } from '../domain/entries.ts';
-import { costFromBytes, estimate, outputCapTokens } from '../domain/estimate.ts';
-import { type RequestText, forwardEdits } from '../domain/forwarded-request.ts';
-import { applyEdits, byteGrowth } from '../domain/json-edits.ts';
+import { costFromBytes } from '../domain/estimate.ts';
+import type { FieldProblem } from '../domain/field-checks.ts';
+import type { RequestText } from '../domain/forwarded-request.ts';
 import { type NanoUsd, minOf } from '../domain/money.ts';
 import type { ConsumerGroup, Policy, Route } from '../domain/policy.ts';
-import { type Usage, costNanoUsd, findPrice } from '../domain/prices.ts';
-import type { ChatFields } from '../domain/request-fields.ts';
+import { type Usage, costNanoUsd } from '../domain/prices.ts';
+import type { Api, RequestFields } from '../domain/protocols/api.ts';
 import { type RoundRobin, orderCandidates, resolveRoute } from '../domain/routing.ts';
-import { generatedBytes, readUsage } from '../domain/usage.ts';
 import type { AnswerLimits, PricedTarget } from './attempt.ts';
 import {
   type Dispatch,
@@ -23,17 +22,20 @@ import {
   settleSafely,
 } from './dispatch.ts';
 import type { Statement } from './payments.ts';
+import { priceTargets } from './priced-targets.ts';
 import { type ProviderBody, ProviderBodyError } from './ports-provider.ts';
 import { EventTooLargeError, StreamMeter } from './stream-meter.ts';
+import { translateAnswer, translateStream } from './translated-answer.ts';
 
-export interface ChatRequest {
+export interface CallRequest {
+  readonly api: Api;
   readonly requestId: string;
   readonly policy: Policy;
   readonly group: ConsumerGroup;
   readonly userId: string;
   readonly keyId?: string;
   readonly tags?: Readonly<Record<string, string>>;
-  readonly fields: ChatFields;
+  readonly fields: RequestFields;
   readonly text: RequestText;
   /** The body as it came. */
   readonly body: Uint8Array<ArrayBuffer>;
@@ -42,7 +44,7 @@ export interface ChatRequest {
   readonly startedEpochMs: number;
 }
 
-export interface ChatDeps extends DispatchDeps {
+export interface CallDeps extends DispatchDeps {
   readonly roundRobin: RoundRobin;
   readonly limits: AnswerLimits & { readonly eventBytes: number };
 }
@@ -56,12 +58,14 @@ export interface StreamSink {
   end(): void;
 }
 
-export type ChatFailure =
+export type CallFailure =
   | DispatchFailure
-  | { readonly code: 'model_not_found' | 'model_not_allowed' | 'price_unknown'; readonly model: string };
+  | { readonly code: 'model_not_found' | 'model_not_allowed' | 'price_unknown'; readonly model: string }
+  /** No target of the route can serve this request as it is. */
+  | { readonly code: 'not_servable'; readonly problem: FieldProblem };
 
 /** What the headers of an answer say. */
-export interface ChatFacts {
+export interface CallFacts {
   readonly route?: string;
   readonly provider?: string;
   readonly attempts: number;
@@ -75,20 +79,20 @@ export interface ChatFacts {
 interface Answered {
   readonly status: number;
   readonly headers: ReadonlyMap<string, string>;
-  readonly facts: ChatFacts;
+  readonly facts: CallFacts;
 }
 
-export type ChatResult =
+export type CallResult =
   | (Answered & { readonly kind: 'whole'; readonly body: Uint8Array; readonly settled: Promise<void> })
   /** `pump` must be called, once: it reads the provider to its end and settles, whether the caller stays or not. */
   | (Answered & { readonly kind: 'stream'; readonly pump: (sink: StreamSink) => Promise<void> })
-  | { readonly kind: 'failed'; readonly failure: ChatFailure; readonly facts: ChatFacts };
+  | { readonly kind: 'failed'; readonly failure: CallFailure; readonly facts: CallFacts };
 
 /** Figures in headers come from a snapshot at most this old. */
 const STATEMENT_AGE_MS = 60_000;
 
-/** Routes, pays for and sends a chat completion. */
-export async function completeChat(deps: ChatDeps, request: ChatRequest): Promise<ChatResult> {
+/** Routes, pays for and sends a call. */
+export async function completeCall(deps: CallDeps, request: CallRequest): Promise<CallResult> {
   const { policy, group, fields } = request;
   const resolved = resolveRoute(policy, group, fields.model);
   if (!resolved.ok) {
@@ -96,13 +100,11 @@ export async function completeChat(deps: ChatDeps, request: ChatRequest): Promis
     return { kind: 'failed', failure: { code, model: fields.model }, facts: { attempts: 0, costNanoUsd: 0n } };
   }
   const { route } = resolved;
-  const priced = pricedTargets(request, route, deps.clock.now());
+  const { priced, problem } = priceTargets(request, route, deps.clock.now());
   if (priced.length === 0) {
-    return {
-      kind: 'failed',
-      failure: { code: 'price_unknown', model: route.model },
-      facts: { route: route.model, attempts: 0, costNanoUsd: 0n },
-    };
+    const failure: CallFailure =
+      problem === undefined ? { code: 'price_unknown', model: route.model } : { code: 'not_servable', problem };
+    return { kind: 'failed', failure, facts: { route: route.model, attempts: 0, costNanoUsd: 0n } };
   }
   let statement: Promise<Statement | undefined> | undefined;
   const job: Dispatch = {
@@ -110,7 +112,6 @@ export async function completeChat(deps: ChatDeps, request: ChatRequest): Promis
     route,
     candidates: orderCandidates(route, priced, deps.roundRobin),
     wantsStream: fields.stream,
-    path: '/chat/completions',
     detail: entryDetail(request, route),
     // Only now: figures for headers must not delay the call that they describe.
     onSent: () => {
@@ -124,7 +125,7 @@ export async function completeChat(deps: ChatDeps, request: ChatRequest): Promis
   return answer(deps, request, job, outcome.won, facts);
 }
 
-async function readFigures(deps: ChatDeps, { policy, group, userId }: ChatRequest): Promise<Statement | undefined> {
+async function readFigures(deps: CallDeps, { policy, group, userId }: CallRequest): Promise<Statement | undefined> {
   try {
     return await deps.payments.statement(policy, group, userId, STATEMENT_AGE_MS);
   } catch {
@@ -132,7 +133,7 @@ async function readFigures(deps: ChatDeps, { policy, group, userId }: ChatReques
   }
 }
 
-function answer(deps: ChatDeps, request: ChatRequest, job: Dispatch, won: Won, facts: ChatFacts): ChatResult {
+function answer(deps: CallDeps, request: CallRequest, job: Dispatch, won: Won, facts: CallFacts): CallResult {
   const { held, candidate, result } = won;
   const detail = detailOf(job, candidate, won.attempt);
   const { status, headers } = result;
@@ -147,7 +148,7 @@ function answer(deps: ChatDeps, request: ChatRequest, job: Dispatch, won: Won, f
   }
   if (result.free) {
     const settled = settleSafely(deps, held, 0n, { ...detail, outcome: 'refused_by_provider' });
-    return { kind: 'whole', status, headers, body: result.body, facts, settled };
+    return { kind: 'whole', ...translateAnswer(candidate, result), facts, settled };
   }
   const cost = isEncoded(headers) ? costOfBound(candidate) : costOfAnswer(candidate, result.body);
   const settled = settleSafely(deps, held, cost.nanoUsd, {
@@ -159,31 +160,36 @@ function answer(deps: ChatDeps, request: ChatRequest, job: Dispatch, won: Won, f
   const charged = minOf(cost.nanoUsd, candidate.boundNanoUsd);
   return {
     kind: 'whole',
-    status,
-    headers,
-    body: result.body,
+    ...translateAnswer(candidate, result),
     facts: { ...facts, costNanoUsd: facts.costNanoUsd + charged },
     settled,
   };
 }
 
 async function pump(
-  deps: ChatDeps,
-  request: ChatRequest,
+  deps: CallDeps,
+  request: CallRequest,
   won: Won,
   stream: { readonly first: Uint8Array | undefined; readonly body: ProviderBody },
   detail: EntryDetail,
   sink: StreamSink,
 ): Promise<void> {
   const encoded = isEncoded(won.result.headers);
-  const meter = new StreamMeter(request.fields.includeUsage, deps.limits.eventBytes);
+  const { upstream, translation } = won.candidate;
+  // A translated stream says of usage what the caller wants to know, so its translator must see all of it.
+  const meter = new StreamMeter(
+    upstream.readEvents(request.fields.includeUsage || translation !== undefined),
+    deps.limits.eventBytes,
+  );
+  const translated = translateStream(won.candidate, request.fields);
   let outcome: 'ok' | Parameters<StreamSink['fail']>[0] = 'ok';
   try {
     for (let chunk = stream.first; chunk !== undefined; chunk = await stream.body.next()) {
       if (encoded) await sink.write(chunk);
-      else for (const event of meter.push(chunk)) await sink.write(event);
+      else for (const event of meter.push(chunk)) await sink.write(translated.event(event));
     }
-    for (const rest of meter.end()) await sink.write(rest);
+    for (const rest of meter.end()) await sink.write(translated.event(rest));
+    await sink.write(translated.end());
   } catch (error) {
     stream.body.cancel();
     outcome = error instanceof ProviderBodyError ? error.reason : error instanceof EventTooLargeError ? 'too_large' : 'internal';
@@ -205,7 +211,7 @@ interface Cost {
   readonly estimated?: boolean;
 }
 
-type Priced = Pick<PricedTarget, 'price' | 'bound'>;
+type Priced = Pick<PricedTarget, 'price' | 'bound' | 'upstream'>;
 
 function costOf(
   candidate: Priced,
@@ -221,11 +227,12 @@ function costOf(
 
 /** What a whole answer cost; what is not JSON counts in full. */
 function costOfAnswer(candidate: Priced, body: Uint8Array): Cost {
+  if (candidate.upstream.costs === 'free')
+    return { nanoUsd: 0n, usage: { inputTokens: 0, cachedInputTokens: 0, outputTokens: 0 } };
   try {
     const parsed: unknown = JSON.parse(new TextDecoder().decode(body));
-    const bytes = generatedBytes(parsed);
-    const usage = readUsage(parsed, bytes);
-    return costOf(candidate, usage && { usage, estimated: false }, bytes);
+    const { generatedBytes, usage } = candidate.upstream.readAnswer(parsed);
+    return costOf(candidate, usage && { usage, estimated: false }, generatedBytes);
   } catch {
     return costOf(candidate, undefined, body.length);
   }
@@ -242,27 +249,7 @@ function isEncoded(headers: ReadonlyMap<string, string>): boolean {
   return encoding !== '' && encoding !== 'identity';
 }
 
-/** The route's targets that have a price now, each with the bound of this request as it would be sent there. */
-function pricedTargets(request: ChatRequest, route: Route, nowEpochMs: number): readonly PricedTarget[] {
-  const { policy, fields, text } = request;
-  const cap = outputCapTokens(fields.requestedOutputTokens, request.group.maxOutputTokens);
-  return route.targets.flatMap((target) => {
-    const provider = policy.providers.find((candidate) => candidate.name === target.provider);
-    const price = findPrice(policy.prices, target.provider, target.model, nowEpochMs);
-    if (provider === undefined || price === undefined) return [];
-    const edits = forwardEdits(text, fields, {
-      model: target.model,
-      outputCapField: provider.outputCapField,
-      outputCapTokens: cap,
-    });
-    const bound = estimate(price, request.body.length + byteGrowth(text.text, edits), cap, fields.answers);
-    const body = (): Uint8Array<ArrayBuffer> =>
-      edits.length === 0 ? request.body : new TextEncoder().encode(applyEdits(text.text, edits));
-    return [{ target, provider, price, bound, boundNanoUsd: bound.nanoUsd, body }];
-  });
-}
-
-function entryDetail(request: ChatRequest, route: Route): EntryDetail {
+function entryDetail(request: CallRequest, route: Route): EntryDetail {
   const { unlisted } = request.fields;
   return {
     requestId: request.requestId,

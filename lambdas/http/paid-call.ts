@@ -1,13 +1,13 @@
-/** `POST /v1/chat/completions`: the request checked, handed to the application, and its outcome told in HTTP. */
-import { type ChatDeps, type ChatFacts, completeChat } from '../application/complete-chat.ts';
+/** A call that costs money: its request checked, handed to the application, and its outcome told in HTTP. */
+import { type CallDeps, type CallFacts, completeCall } from '../application/complete-call.ts';
 import type { Statement } from '../application/payments.ts';
 import { formatUsd } from '../domain/money.ts';
 import type { Policy } from '../domain/policy.ts';
-import { readChatFields } from '../domain/request-fields.ts';
+import type { Api } from '../domain/protocols/api.ts';
 import type { Caller } from './authenticate.ts';
 import { forwardedHeaders, passedHeaders, readTags, readUser } from './caller-headers.ts';
 import { CallerStream } from './caller-stream.ts';
-import { chatError } from './chat-errors.ts';
+import { callError } from './call-errors.ts';
 import { errorResponse, invalidRequest } from './errors.ts';
 import { parseRequest } from './json-document.ts';
 import type { Limits } from './limits.ts';
@@ -21,10 +21,11 @@ export interface Handled {
   readonly done: Promise<void>;
 }
 
-/** Serves one chat completion. @throws GatewayError for a request that is refused before anything is looked up */
-export async function handleChat(
-  deps: ChatDeps,
+/** Serves one call of an API. @throws GatewayError for a request that is refused before anything is looked up */
+export async function handleCall(
+  deps: CallDeps,
   limits: Limits,
+  api: Api,
   request: Request,
   requestId: string,
   policy: Policy,
@@ -38,11 +39,12 @@ export async function handleChat(
   const tags = readTags(request.headers, limits);
   const body = await readJsonBody(request, limits.bodyBytes);
   const text = parseRequest(body, limits.jsonDepth);
-  const read = readChatFields(text.value, policy.purpose);
+  const read = api.readFields(text.value, policy.purpose);
   if (!read.ok) throw invalidRequest(read.problem.message, read.problem.param);
   const { fields } = read;
 
-  const result = await completeChat(deps, {
+  const result = await completeCall(deps, {
+    api,
     requestId,
     policy,
     group: caller.group,
@@ -59,6 +61,7 @@ export async function handleChat(
   const log = (status: number, outcome: string): void =>
     deps.log.info('call', {
       requestId,
+      api: api.name,
       group: caller.group.name,
       keyId: caller.keyId,
       route: facts.route,
@@ -72,7 +75,7 @@ export async function handleChat(
     });
 
   if (result.kind === 'failed') {
-    const response = errorResponse(chatError(result.failure, caller.group.name), 'openai', requestId);
+    const response = errorResponse(callError(result.failure, caller.group.name), api.protocol, requestId);
     await setFacts(response.headers, facts, fields.stream, fields.unlisted, limits);
     log(response.status, result.failure.code === 'money' ? result.failure.refusal.code : result.failure.code);
     return { response, done: Promise.resolve() };
@@ -87,7 +90,7 @@ export async function handleChat(
     };
   }
   // Before anything else: whoever has a stream's hold must read the provider to its end.
-  const sink = new CallerStream(limits, requestId);
+  const sink = new CallerStream(limits, api.protocol, requestId);
   const pumped = result.pump(sink);
   await setFacts(headers, facts, true, fields.unlisted, limits);
   const logged = async (): Promise<void> => {
@@ -99,7 +102,7 @@ export async function handleChat(
 
 async function setFacts(
   headers: Headers,
-  facts: ChatFacts,
+  facts: CallFacts,
   stream: boolean,
   unlisted: readonly string[],
   limits: Limits,

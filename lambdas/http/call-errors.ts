@@ -1,13 +1,13 @@
-/** The words and statuses of a chat request that was not served: what happened, how much, until when, and who helps. */
-import type { ChatFailure } from '../application/complete-chat.ts';
+/** The words and statuses of a call that was not served: what happened, how much, until when, and who helps. */
+import type { CallFailure } from '../application/complete-call.ts';
 import { formatUsd, maxOf } from '../domain/money.ts';
 import type { MoneyRefusal } from '../domain/refusals.ts';
-import { GatewayError } from './errors.ts';
+import { GatewayError, invalidRequest } from './errors.ts';
 
 const NO_RETRY = { 'x-should-retry': 'false' };
 
 /** The error that tells a failure. */
-export function chatError(failure: ChatFailure, groupName: string): GatewayError {
+export function callError(failure: CallFailure, groupName: string): GatewayError {
   switch (failure.code) {
     case 'money':
       return moneyError(failure.refusal);
@@ -32,6 +32,8 @@ export function chatError(failure: ChatFailure, groupName: string): GatewayError
         param: 'model',
         message: `No target of '${printable(failure.model)}' has a price, so nothing was sent. The operator can add one under prices in the policy.`,
       });
+    case 'not_servable':
+      return invalidRequest(failure.problem.message, failure.problem.param);
     case 'ledger_unavailable':
       return ledgerUnavailable();
     case 'providers_unavailable':

@@ -1,0 +1,77 @@
+/** The targets of a route that can serve a call: each with its price, its bound and the request as it would be sent there. */
+import { estimate, outputCapTokens } from '../domain/estimate.ts';
+import type { FieldProblem } from '../domain/field-checks.ts';
+import type { Forwarding } from '../domain/forwarded-request.ts';
+import { applyEdits, byteGrowth } from '../domain/json-edits.ts';
+import type { Provider, Route } from '../domain/policy.ts';
+import { findPrice } from '../domain/prices.ts';
+import type { Api, RequestFields } from '../domain/protocols/api.ts';
+import { type Passage, findPassage } from '../domain/protocols/registry.ts';
+import { printable } from '../domain/field-checks.ts';
+import type { PricedTarget } from './attempt.ts';
+import type { CallRequest } from './complete-call.ts';
+import { type ReadRequest, translateRequest } from './translated-request.ts';
+
+export interface PricedTargets {
+  /** In the policy's order. */
+  readonly priced: readonly PricedTarget[];
+  /** Why the first of the others cannot serve this request, where it is about the request. */
+  readonly problem?: FieldProblem;
+}
+
+/** Prices a call on every target of its route. One that has no price, or cannot serve it, is left out. */
+export function priceTargets(request: CallRequest, route: Route, nowEpochMs: number): PricedTargets {
+  const { policy, api, fields } = request;
+  const priced: PricedTarget[] = [];
+  let problem: FieldProblem | undefined;
+  for (const target of route.targets) {
+    const provider = policy.providers.find((candidate) => candidate.name === target.provider);
+    const price = findPrice(policy.prices, target.provider, target.model, nowEpochMs);
+    if (provider === undefined || price === undefined) continue;
+    const passage = findPassage(api, provider);
+    const read = passage === undefined ? unserved(api, fields) : translateRequest(passage, request);
+    if (!read.ok || passage === undefined) {
+      problem ??= read.ok ? undefined : read.problem;
+      continue;
+    }
+    priced.push(pricedTarget(request, passage, read.request, provider, target, price));
+  }
+  return { priced, problem };
+}
+
+function pricedTarget(
+  request: CallRequest,
+  { upstream, translation }: Passage,
+  { text, bytes, fields }: ReadRequest,
+  provider: Provider,
+  target: Route['targets'][number],
+  price: PricedTarget['price'],
+): PricedTarget {
+  const cap = upstream.costs === 'output' ? outputCapTokens(fields.requestedOutputTokens, request.group.maxOutputTokens) : 0;
+  const forwarding: Forwarding = {
+    model: target.model,
+    outputCapField: provider.outputCapField,
+    outputCapTokens: cap,
+  };
+  const edits = upstream.forwardEdits(text, fields, forwarding);
+  const bound =
+    upstream.costs === 'free'
+      ? { inputTokens: 0, outputTokens: 0, nanoUsd: 0n }
+      : estimate(price, bytes.length + byteGrowth(text.text, edits), cap, fields.answers, fields.mediaTokens);
+  return {
+    target,
+    provider,
+    price,
+    bound,
+    boundNanoUsd: bound.nanoUsd,
+    upstream,
+    translation,
+    path: upstream.upstreamPath(forwarding, fields.stream),
+    body: () => (edits.length === 0 ? bytes : new TextEncoder().encode(applyEdits(text.text, edits))),
+  };
+}
+
+function unserved(api: Api, fields: RequestFields): { readonly ok: false; readonly problem: FieldProblem } {
+  const message = `No provider of '${printable(fields.model)}' serves ${api.path}, and it cannot be translated for one`;
+  return { ok: false, problem: { param: 'model', message } };
+}

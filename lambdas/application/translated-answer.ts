@@ -1,0 +1,59 @@
+/** A provider's answer as the caller's API has it: as it came, or translated. */
+import type { EventTranslator, RequestFields } from '../domain/protocols/api.ts';
+import type { PricedTarget } from './attempt.ts';
+import { eventData } from './stream-meter.ts';
+
+interface WholeAnswer {
+  readonly status: number;
+  readonly headers: ReadonlyMap<string, string>;
+  readonly body: Uint8Array;
+}
+
+type Passed = Pick<PricedTarget, 'translation' | 'target'>;
+
+const encoder = new TextEncoder();
+
+/** A whole answer, an error's included. What is no JSON goes on as it came. */
+export function translateAnswer(
+  { translation, target }: Passed,
+  { status, headers, body }: WholeAnswer & { readonly free: boolean },
+): WholeAnswer {
+  if (translation === undefined) return { status, headers, body };
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(new TextDecoder().decode(body));
+  } catch {
+    return { status, headers, body };
+  }
+  const ok = status >= 200 && status < 300;
+  const told = ok ? translation.answer(parsed, target.model) : translation.error(parsed, status);
+  return { status, headers, body: encoder.encode(JSON.stringify(told)) };
+}
+
+/** What is written to the caller for each whole event of the provider's stream. */
+export interface StreamPassage {
+  event(event: Uint8Array): Uint8Array;
+  end(): Uint8Array;
+}
+
+const NOTHING = new Uint8Array();
+const AS_IT_CAME: StreamPassage = { event: (event) => event, end: () => NOTHING };
+
+/** Begins to pass on a stream. */
+export function translateStream({ translation, target }: Passed, fields: RequestFields): StreamPassage {
+  if (translation === undefined) return AS_IT_CAME;
+  const translator = translation.events(target.model, fields.includeUsage);
+  return { event: (event) => encoder.encode(translated(translator, event)), end: () => encoder.encode(translator.end()) };
+}
+
+function translated(translator: EventTranslator, event: Uint8Array): string {
+  const data = eventData(event);
+  if (data === '' || data === '[DONE]') return '';
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(data);
+  } catch {
+    return '';
+  }
+  return translator.event(parsed);
+}

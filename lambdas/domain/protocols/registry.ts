@@ -1,0 +1,30 @@
+/** Every API that the gateway serves, every translation between two of them, and how a call reaches a provider. */
+import type { Provider } from '../policy.ts';
+import type { Api, ApiName, Translation } from './api.ts';
+import { CHAT_COMPLETIONS } from './chat-completions.ts';
+
+/** In the order in which messages name them. The gateway serves these paths, and no other path reaches a provider. */
+export const APIS: readonly Api[] = [CHAT_COMPLETIONS];
+
+const TRANSLATIONS: readonly Translation[] = [];
+
+/** How a call goes on to a provider: as it is, or translated. */
+export interface Passage {
+  /** What the provider serves. */
+  readonly upstream: Api;
+  readonly translation?: Translation;
+}
+
+/** The API of that name. @throws RangeError when the gateway has none */
+export function getApi(name: ApiName): Api {
+  const api = APIS.find((candidate) => candidate.name === name);
+  if (api === undefined) throw new RangeError(`there is no API ${name}`);
+  return api;
+}
+
+/** How a call of this API reaches that provider; undefined when it cannot. What the provider serves itself is never translated. */
+export function findPassage(api: Api, provider: Pick<Provider, 'apis'>): Passage | undefined {
+  if (provider.apis.includes(api.name)) return { upstream: api };
+  const translation = TRANSLATIONS.find(({ from, to }) => from === api.name && provider.apis.includes(to));
+  return translation && { upstream: getApi(translation.to), translation };
+}
