@@ -4,12 +4,14 @@ import { DynamoAlertLog } from './adapters/dynamodb/alert-log.ts';
 import { createDynamoClient } from './adapters/dynamodb/client.ts';
 import { DynamoKeyStore } from './adapters/dynamodb/key-store.ts';
 import { DynamoLedgerStore } from './adapters/dynamodb/ledger-store.ts';
+import { DynamoRateStore } from './adapters/dynamodb/rate-store.ts';
 import { SnsAlertPublisher } from './adapters/sns/alert-publisher.ts';
 import { SsmPolicySource } from './adapters/ssm/policy-source.ts';
 import { systemClock, systemRandom } from './adapters/system/system.ts';
 import { AlertDesk } from './application/alert-desk.ts';
 import type { Persistence } from './application/persistence.ts';
 import type { KeyStore, LedgerStore, PolicySource } from './application/ports.ts';
+import { RateLimiter } from './application/rate-limiter.ts';
 import type { Environment } from './environment.ts';
 import { fromParameters } from './policy/parameters.ts';
 
@@ -23,6 +25,7 @@ export interface StageLog {
 export interface Stage {
   readonly store: LedgerStore;
   readonly keys: KeyStore;
+  readonly rates: RateLimiter;
   readonly alerts: AlertDesk;
   readonly policies: PolicySource;
   readonly persistence: Persistence;
@@ -56,7 +59,8 @@ export function createStage(environment: Environment, logger: Logger): Stage {
       else log.error('no policy could be loaded', { reason });
     },
   });
-  return { store, keys: new DynamoKeyStore(table), alerts, policies, persistence, log };
+  const rates = new RateLimiter(new DynamoRateStore(table), persistence);
+  return { store, keys: new DynamoKeyStore(table), rates, alerts, policies, persistence, log };
 }
 
 function stageLog(logger: Logger): StageLog {

@@ -24,6 +24,7 @@ import {
 import type { Statement } from './payments.ts';
 import { priceTargets } from './priced-targets.ts';
 import { type ProviderBody, ProviderBodyError } from './ports-provider.ts';
+import type { Admission, RateFigures, RateLimiter } from './rate-limiter.ts';
 import { EventTooLargeError, StreamMeter } from './stream-meter.ts';
 import { translateAnswer, translateStream } from './translated-answer.ts';
 
@@ -45,6 +46,7 @@ export interface CallRequest {
 }
 
 export interface CallDeps extends DispatchDeps {
+  readonly rates: RateLimiter;
   readonly roundRobin: RoundRobin;
   readonly limits: AnswerLimits & { readonly eventBytes: number };
 }
@@ -72,6 +74,8 @@ export interface CallFacts {
   /** All attempts together; of a stream, only what the failed ones before it cost. */
   readonly costNanoUsd: NanoUsd;
   readonly reservedNanoUsd?: NanoUsd;
+  /** Where the group has rate limits. */
+  readonly rates?: RateFigures;
   /** There once something was sent. */
   readonly statement?: Promise<Statement | undefined>;
 }
@@ -86,7 +90,13 @@ export type CallResult =
   | (Answered & { readonly kind: 'whole'; readonly body: Uint8Array; readonly settled: Promise<void> })
   /** `pump` must be called, once: it reads the provider to its end and settles, whether the caller stays or not. */
   | (Answered & { readonly kind: 'stream'; readonly pump: (sink: StreamSink) => Promise<void> })
-  | { readonly kind: 'failed'; readonly failure: CallFailure; readonly facts: CallFacts };
+  | {
+      readonly kind: 'failed';
+      readonly failure: CallFailure;
+      readonly facts: CallFacts;
+      /** What is still written about it. */
+      readonly settled?: Promise<void>;
+    };
 
 /** Figures in headers come from a snapshot at most this old. */
 const STATEMENT_AGE_MS = 60_000;
@@ -106,11 +116,20 @@ export async function completeCall(deps: CallDeps, request: CallRequest): Promis
       problem === undefined ? { code: 'price_unknown', model: route.model } : { code: 'not_servable', problem };
     return { kind: 'failed', failure, facts: { route: route.model, attempts: 0, costNanoUsd: 0n } };
   }
+  const candidates = orderCandidates(route, priced, deps.roundRobin);
+  const tooLarge = beyondAnyMinute(group, candidates[0]);
+  if (tooLarge !== undefined)
+    return {
+      kind: 'failed',
+      failure: { code: 'not_servable', problem: tooLarge },
+      facts: { route: route.model, attempts: 0, costNanoUsd: 0n },
+    };
   let statement: Promise<Statement | undefined> | undefined;
   const job: Dispatch = {
     ...request,
     route,
-    candidates: orderCandidates(route, priced, deps.roundRobin),
+    candidates,
+    admission: admit(deps, group, candidates[0]),
     wantsStream: fields.stream,
     detail: entryDetail(request, route),
     // Only now: figures for headers must not delay the call that they describe.
@@ -120,9 +139,56 @@ export async function completeCall(deps: CallDeps, request: CallRequest): Promis
     limits: deps.limits,
   };
   const { outcome, attempts, chargedNanoUsd, lastProvider } = await dispatch(deps, job);
-  const facts = { route: route.model, provider: lastProvider, attempts, costNanoUsd: chargedNanoUsd, statement };
-  if (!outcome.ok) return { kind: 'failed', failure: outcome.failure, facts };
+  const rates = job.admission && figuresOf(await job.admission);
+  const facts = { route: route.model, provider: lastProvider, attempts, costNanoUsd: chargedNanoUsd, rates, statement };
+  if (!outcome.ok) {
+    return { kind: 'failed', failure: outcome.failure, facts, settled: countFailure(job, outcome.failure) };
+  }
   return answer(deps, request, job, outcome.won, facts);
+}
+
+/** Begins to count the request under its group's rate limits, beside its first hold. What costs nothing is not counted. */
+function admit(deps: CallDeps, group: ConsumerGroup, first: PricedTarget | undefined): Promise<Admission> | undefined {
+  if (group.rateLimits === undefined || first === undefined || first.upstream.costs === 'free') return undefined;
+  return deps.rates.admit(group, group.rateLimits, tokensOf(first.bound));
+}
+
+/** A request that no minute has room for is wrong as it stands: a retry cannot help it. */
+function beyondAnyMinute({ name, rateLimits }: ConsumerGroup, first: PricedTarget | undefined): FieldProblem | undefined {
+  const most = rateLimits?.tokensPerMinute;
+  if (most === undefined || first === undefined || tokensOf(first.bound) <= most) return undefined;
+  const message = `This request may use ${tokensOf(first.bound)} tokens, and group ${name} may use ${most} a minute: shorten it or ask for less output`;
+  return { param: 'messages', message };
+}
+
+/** What failed on the way to a provider does not count; what was sent counts as a request, with no tokens. */
+async function countFailure(job: Dispatch, failure: CallFailure): Promise<void> {
+  const admitted = await job.admission;
+  if (admitted?.kind !== 'admitted') return;
+  await (failure.code === 'providers_unavailable' ? admitted.ticket.used(0) : admitted.ticket.unsent());
+}
+
+/** Settles the call and corrects what its minute was counted with. */
+async function settleAndCount(
+  deps: CallDeps,
+  job: Pick<Dispatch, 'admission'>,
+  ...settlement: [held: Won['held'], nanoUsd: NanoUsd, detail: EntryDetail]
+): Promise<void> {
+  const [, , { usage }] = settlement;
+  await Promise.all([settleSafely(deps, ...settlement), countUsage(job, usage === undefined ? 0 : tokensOf(usage))]);
+}
+
+async function countUsage(job: Pick<Dispatch, 'admission'>, tokens: number): Promise<void> {
+  const admitted = await job.admission;
+  if (admitted?.kind === 'admitted') await admitted.ticket.used(tokens);
+}
+
+function tokensOf({ inputTokens, outputTokens }: Pick<Usage, 'inputTokens' | 'outputTokens'>): number {
+  return inputTokens + outputTokens;
+}
+
+function figuresOf(admission: Admission): RateFigures | undefined {
+  return admission.kind === 'unavailable' ? undefined : admission.figures;
 }
 
 async function readFigures(deps: CallDeps, { policy, group, userId }: CallRequest): Promise<Statement | undefined> {
@@ -143,15 +209,15 @@ function answer(deps: CallDeps, request: CallRequest, job: Dispatch, won: Won, f
       status,
       headers,
       facts: { ...facts, reservedNanoUsd: candidate.boundNanoUsd },
-      pump: (sink) => pump(deps, request, won, result, detail, sink),
+      pump: (sink) => pump(deps, request, job, won, result, detail, sink),
     };
   }
   if (result.free) {
-    const settled = settleSafely(deps, held, 0n, { ...detail, outcome: 'refused_by_provider' });
+    const settled = settleAndCount(deps, job, held, 0n, { ...detail, outcome: 'refused_by_provider' });
     return { kind: 'whole', ...translateAnswer(candidate, result), facts, settled };
   }
   const cost = isEncoded(headers) ? costOfBound(candidate) : costOfAnswer(candidate, result.body);
-  const settled = settleSafely(deps, held, cost.nanoUsd, {
+  const settled = settleAndCount(deps, job, held, cost.nanoUsd, {
     ...detail,
     usage: cost.usage,
     estimated: cost.estimated,
@@ -169,6 +235,7 @@ function answer(deps: CallDeps, request: CallRequest, job: Dispatch, won: Won, f
 async function pump(
   deps: CallDeps,
   request: CallRequest,
+  job: Pick<Dispatch, 'admission'>,
   won: Won,
   stream: { readonly first: Uint8Array | undefined; readonly body: ProviderBody },
   detail: EntryDetail,
@@ -201,7 +268,12 @@ async function pump(
     if (outcome !== 'ok') sink.fail(outcome);
     sink.end();
   } finally {
-    await settleSafely(deps, won.held, cost.nanoUsd, { ...detail, usage: cost.usage, estimated: cost.estimated, outcome });
+    await settleAndCount(deps, job, won.held, cost.nanoUsd, {
+      ...detail,
+      usage: cost.usage,
+      estimated: cost.estimated,
+      outcome,
+    });
   }
 }
 

@@ -10,6 +10,7 @@ import { type AnswerLimits, type AttemptReport, type PricedTarget, type SendResu
 import { type Held, LedgerUnavailableError, type Payments } from './payments.ts';
 import type { Clock } from './ports.ts';
 import type { Log, ProviderClient } from './ports-provider.ts';
+import type { Admission, RateRefusal } from './rate-limiter.ts';
 
 export interface DispatchDeps {
   readonly payments: Payments;
@@ -32,6 +33,8 @@ export interface Dispatch {
   /** What every entry of this request says. */
   readonly detail: EntryDetail;
   readonly onSent: () => void;
+  /** Under way beside the first hold, where the group has rate limits. */
+  readonly admission?: Promise<Admission>;
   readonly limits: AnswerLimits;
 }
 
@@ -46,6 +49,7 @@ export interface Won {
 export type DispatchFailure =
   | { readonly code: 'money'; readonly refusal: MoneyRefusal }
   | { readonly code: 'ledger_unavailable' }
+  | { readonly code: 'rate_limit_exceeded'; readonly refusal: RateRefusal }
   | {
       readonly code: 'providers_unavailable';
       readonly timedOut: boolean;
@@ -79,6 +83,13 @@ export async function dispatch(deps: DispatchDeps, job: Dispatch): Promise<Dispa
       break;
     }
     const hold = await holdFor(deps, job, candidate);
+    // Where there are no rate limits, nothing is waited for.
+    const unadmitted = job.admission && (await refusalOf(job.admission));
+    if (unadmitted !== undefined) {
+      const detail = { ...detailOf(job, candidate, attempts + 1), outcome: unadmitted.code };
+      if (hold?.ok === true) await settleSafely(deps, hold.held, 0n, detail);
+      return end({ ok: false, failure: unadmitted });
+    }
     if (hold === undefined) return end({ ok: false, failure: { code: 'ledger_unavailable' } });
     if (!hold.ok) {
       if (hold.by === 'caller') return end({ ok: false, failure: { code: 'money', refusal: hold.refusal } });
@@ -109,6 +120,20 @@ export async function dispatch(deps: DispatchDeps, job: Dispatch): Promise<Dispa
     if (!job.route.fallback.on.includes(result.trigger)) break;
   }
   return end({ ok: false, failure: allFailed(attempts, reports, refusals, retryAfters) });
+}
+
+async function refusalOf(admission: Promise<Admission>): Promise<DispatchFailure | undefined> {
+  const admitted = await admission;
+  switch (admitted.kind) {
+    case 'admitted':
+      return undefined;
+    case 'refused':
+      return { code: 'rate_limit_exceeded', refusal: admitted };
+    case 'unavailable':
+      return { code: 'ledger_unavailable' };
+    default:
+      return admitted satisfies never;
+  }
 }
 
 /** Settles, and leaves to the keeper what could not be written: an answer is never lost to the books. */

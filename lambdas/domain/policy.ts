@@ -80,6 +80,8 @@ export interface ConsumerGroup {
   readonly models: readonly string[];
   /** Cap and default for what one answer may generate, tokens. */
   readonly maxOutputTokens: number;
+  /** Most requests and tokens of one minute. */
+  readonly rateLimits?: { readonly requestsPerMinute?: number; readonly tokensPerMinute?: number };
   readonly budgets: readonly Budget[];
 }
 

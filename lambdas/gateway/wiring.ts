@@ -23,7 +23,7 @@ export interface WiredGateway {
 
 /** Builds everything once. */
 export function wireGateway(environment: GatewayEnvironment, logger: Logger): WiredGateway {
-  const { store, keys, alerts, policies, persistence, log } = createStage(environment, logger);
+  const { store, keys, rates, alerts, policies, persistence, log } = createStage(environment, logger);
   const secrets = new SecretsManagerSource({
     prefix: environment.secretPrefix,
     clock: systemClock,
@@ -36,6 +36,7 @@ export function wireGateway(environment: GatewayEnvironment, logger: Logger): Wi
     policies,
     keys,
     payments,
+    rates,
     providers: new OpenAiProvider(secrets, log, manifest.version),
     clock: systemClock,
     random: systemRandom,

@@ -1,5 +1,6 @@
 /** The words and statuses of a call that was not served: what happened, how much, until when, and who helps. */
 import type { CallFailure } from '../application/complete-call.ts';
+import type { RateRefusal } from '../application/rate-limiter.ts';
 import { formatUsd, maxOf } from '../domain/money.ts';
 import type { MoneyRefusal } from '../domain/refusals.ts';
 import { GatewayError, invalidRequest } from './errors.ts';
@@ -34,6 +35,8 @@ export function callError(failure: CallFailure, groupName: string): GatewayError
       });
     case 'not_servable':
       return invalidRequest(failure.problem.message, failure.problem.param);
+    case 'rate_limit_exceeded':
+      return rateError(failure.refusal, groupName);
     case 'ledger_unavailable':
       return ledgerUnavailable();
     case 'providers_unavailable':
@@ -47,6 +50,20 @@ export function callError(failure: CallFailure, groupName: string): GatewayError
     default:
       return failure satisfies never;
   }
+}
+
+function rateError(refusal: RateRefusal, groupName: string): GatewayError {
+  const { by, askedTokens, figures } = refusal;
+  const { limits, counts, resetsAtEpochMs } = figures;
+  const limit = by === 'requests' ? limits.requestsPerMinute : limits.tokensPerMinute;
+  const used = counts[by];
+  return new GatewayError({
+    status: 429,
+    code: 'rate_limit_exceeded',
+    message: `Group ${groupName} may use ${limit} ${by} a minute and has used ${used}${by === 'tokens' ? `; this request may use ${askedTokens}` : ''}. Try again when the minute is over.`,
+    metadata: { limited_by: `rate/${groupName}/${by}`, limit, used, resets_at: new Date(resetsAtEpochMs).toISOString() },
+    headers: { 'retry-after': String(refusal.retryAfterSeconds) },
+  });
 }
 
 /** The ledger did not answer: nothing was sent. */

@@ -6,6 +6,7 @@ import type { CallDeps } from '../application/complete-call.ts';
 import type { Payments } from '../application/payments.ts';
 import type { Clock, KeyStore, PolicySource, Random } from '../application/ports.ts';
 import type { Log, ProviderClient } from '../application/ports-provider.ts';
+import type { RateLimiter } from '../application/rate-limiter.ts';
 import type { Api } from '../domain/protocols/api.ts';
 import { APIS } from '../domain/protocols/registry.ts';
 import { RoundRobin } from '../domain/routing.ts';
@@ -25,6 +26,7 @@ export interface GatewayDeps {
   readonly policies: PolicySource;
   readonly keys: KeyStore;
   readonly payments: Payments;
+  readonly rates: RateLimiter;
   readonly providers: ProviderClient;
   readonly clock: Clock;
   readonly random: Random;

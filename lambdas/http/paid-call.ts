@@ -11,6 +11,7 @@ import { callError } from './call-errors.ts';
 import { errorResponse, invalidRequest } from './errors.ts';
 import { parseRequest } from './json-document.ts';
 import type { Limits } from './limits.ts';
+import { rateHeaders } from './rate-headers.ts';
 import { readJsonBody } from './request-body.ts';
 import { budgetHeaders } from './wallet.ts';
 
@@ -78,7 +79,7 @@ export async function handleCall(
     const response = errorResponse(callError(result.failure, caller.group.name), api.protocol, requestId);
     await setFacts(response.headers, facts, fields.stream, fields.unlisted, limits);
     log(response.status, result.failure.code === 'money' ? result.failure.refusal.code : result.failure.code);
-    return { response, done: Promise.resolve() };
+    return { response, done: result.settled ?? Promise.resolve() };
   }
   const headers = passedHeaders(result.headers);
   if (result.kind === 'whole') {
@@ -113,6 +114,7 @@ async function setFacts(
   if (facts.provider !== undefined) headers.set('x-tollgate-provider', printable(facts.provider));
   headers.set('x-tollgate-attempts', String(facts.attempts));
   if (unlisted.length > 0) headers.set('x-tollgate-unlisted-fields', unlisted.slice(0, limits.unlistedFields).join(','));
+  if (facts.rates !== undefined) for (const [name, value] of rateHeaders(facts.rates)) headers.set(name, value);
   const statement = await shortly(facts.statement, stream ? limits.streamFiguresMs : limits.figuresMs);
   for (const [name, value] of Object.entries(budgetHeaders(statement))) if (!headers.has(name)) headers.set(name, value);
 }

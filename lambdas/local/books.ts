@@ -3,10 +3,12 @@ import type { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
 import { DynamoAlertLog } from '../adapters/dynamodb/alert-log.ts';
 import { DynamoKeyStore } from '../adapters/dynamodb/key-store.ts';
 import { DynamoLedgerStore } from '../adapters/dynamodb/ledger-store.ts';
+import { DynamoRateStore } from '../adapters/dynamodb/rate-store.ts';
 import { systemClock, systemRandom } from '../adapters/system/system.ts';
 import { AlertDesk, type Reporter } from '../application/alert-desk.ts';
 import type { Persistence } from '../application/persistence.ts';
 import type { AlertLog, AlertPublisher, KeyStore, LedgerStore } from '../application/ports.ts';
+import { RateLimiter } from '../application/rate-limiter.ts';
 
 export interface BooksOptions {
   readonly client: DynamoDBDocumentClient;
@@ -18,6 +20,7 @@ export interface BooksOptions {
 export interface Books {
   readonly store: LedgerStore;
   readonly keys: KeyStore;
+  readonly rates: RateLimiter;
   readonly alertLog: AlertLog;
   readonly desk: AlertDesk;
   readonly persistence: Persistence;
@@ -37,6 +40,7 @@ export function openBooks({ client, tableName, publisher, reporter }: BooksOptio
   return {
     store,
     keys: new DynamoKeyStore({ client, tableName }),
+    rates: new RateLimiter(new DynamoRateStore({ client, tableName }), persistence),
     alertLog,
     desk: new AlertDesk({ store, publisher, log: alertLog, persistence, reporter }),
     persistence,

@@ -93,6 +93,7 @@ export class LocalStage {
       policies,
       keys: books.keys,
       payments,
+      rates: books.rates,
       providers,
       clock,
       random,

@@ -95,8 +95,15 @@ function groupOf(group: GroupInFile, routeNames: readonly string[], stageThresho
     funding: group.funding ?? [],
     models: group.models ?? routeNames,
     maxOutputTokens: group.max_output_tokens ?? DEFAULT_MAX_OUTPUT_TOKENS,
+    ...given('rateLimits', rateLimitsOf(group)),
     budgets: (group.budgets ?? []).map((budget) => budgetOf(budget, stageThresholds)),
   };
+}
+
+function rateLimitsOf({ rate_limits: limits }: GroupInFile): ConsumerGroup['rateLimits'] {
+  const { requests_per_minute: requests, tokens_per_minute: tokens } = limits ?? {};
+  if (requests === undefined && tokens === undefined) return undefined;
+  return { ...given('requestsPerMinute', requests), ...given('tokensPerMinute', tokens) };
 }
 
 function providerOf(provider: ProviderInFile, stageThresholds: readonly ThresholdInFile[]): Provider {

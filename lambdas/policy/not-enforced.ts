@@ -18,7 +18,6 @@ const isTrue = (value: unknown) => value === true;
 const isFilledList = (value: unknown) => Array.isArray(value) && value.length > 0;
 
 export const NOT_ENFORCED: readonly NotEnforced[] = [
-  { path: 'consumer_groups.*.rate_limits', what: 'rate_limits' },
   {
     path: 'routes.*.strategy',
     what: 'strategy lowest_latency',

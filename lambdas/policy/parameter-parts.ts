@@ -139,6 +139,12 @@ export const decodeGroup = record<ConsumerGroup>({
   funding: list(longKeyName),
   models: list(name),
   maxOutputTokens: whole(1),
+  rateLimits: optional(
+    record<NonNullable<ConsumerGroup['rateLimits']>>({
+      requestsPerMinute: optional(whole(1)),
+      tokensPerMinute: optional(whole(1)),
+    }),
+  ),
   budgets: list(budget),
 });
 

@@ -38,7 +38,9 @@ export const LIMITS = {
 
 const MAX_PERCENT = 1000;
 const MAX_OUTPUT_TOKENS = 1_000_000;
-const MAX_RATE = 1_000_000_000;
+/** One item counts a group's minute, and one item takes 1,000 writes a second. */
+const MAX_REQUESTS_A_MINUTE = 50_000;
+const MAX_TOKENS_A_MINUTE = 1_000_000_000;
 
 const threshold = z.strictObject({
   threshold_percent: z.int().min(1).max(MAX_PERCENT).describe('Whole percent of the limit.'),
@@ -114,8 +116,8 @@ const consumerGroup = z.strictObject({
   max_output_tokens: z.int().min(1).max(MAX_OUTPUT_TOKENS).optional().describe('Cap and default of one answer.'),
   rate_limits: z
     .strictObject({
-      requests_per_minute: z.int().min(1).max(MAX_RATE).optional(),
-      tokens_per_minute: z.int().min(1).max(MAX_RATE).optional(),
+      requests_per_minute: z.int().min(1).max(MAX_REQUESTS_A_MINUTE).optional(),
+      tokens_per_minute: z.int().min(1).max(MAX_TOKENS_A_MINUTE).optional(),
     })
     .optional(),
   budgets: z.array(groupBudget).max(LIMITS.groupBudgets).optional(),

@@ -10,6 +10,7 @@ import {
   type ProviderClient,
   type ProviderReply,
 } from '../../lambdas/application/ports-provider.ts';
+import type { RateStore } from '../../lambdas/application/ports-rates.ts';
 import type { StreamSink } from '../../lambdas/application/complete-call.ts';
 
 export const FAULTS = ['crash before', 'crash after', 'request lost', 'reply lost', 'not applied'] as const;
@@ -148,6 +149,14 @@ export function tracedStore(store: LedgerStore, tracer: Tracer): LedgerStore {
         tracer.call<unknown>(`store.${name}`, async () => Reflect.apply(method, target, args), STORE_LOSSES);
     },
   });
+}
+
+/** The counters behind rate limits, reached as the store is: they stand in the same table. */
+export function tracedRates(rates: RateStore, tracer: Tracer): RateStore {
+  return {
+    takeRate: (...args) => tracer.call('store.takeRate', () => rates.takeRate(...args), STORE_LOSSES),
+    adjustRate: (...args) => tracer.call('store.adjustRate', () => rates.adjustRate(...args), STORE_LOSSES),
+  };
 }
 
 function tracedPages<T>(pages: AsyncIterable<T>, op: string, tracer: Tracer): AsyncIterable<T> {

@@ -7,6 +7,8 @@ import { type PolicyParts, PRICE, limit, makePolicy } from './ledger.ts';
 
 const TARGETS = [PRICE, { ...PRICE, provider: 'spare' }];
 
+const RATES = { requestsPerMinute: 10, tokensPerMinute: 100_000 };
+
 function chatPolicy(parts: PolicyParts): Policy {
   const policy = makePolicy({ ...ROOMY, ...parts });
   const route: Route = {
@@ -59,6 +61,23 @@ export const CHATS: readonly Scenario[] = [
   chatOf('a 503, then another provider', '200', ['503', 'ok']),
   chatOf('no connection, then another provider', '200', ['connect', 'ok']),
   chatOf('nobody answers', 'providers_unavailable', ['503', 'timeout']),
+  chatOf('a chat under rate limits is answered', '200', ['ok'], { rateLimits: RATES }),
+  chatOf('a stream under rate limits', '200 stream', ['stream'], { rateLimits: RATES }, true),
+  chatOf('nobody answers under rate limits', 'providers_unavailable', ['503', 'timeout'], { rateLimits: RATES }),
+  {
+    ...chatOf('a minute without room refuses what was held beside it', 'rate_limit_exceeded', [], {
+      rateLimits: { requestsPerMinute: 1 },
+    }),
+    setup: async ({ world, helper, policy }) => {
+      await world.fund(10_000n);
+      await helper.chat(policy);
+      await helper.payments.idle();
+    },
+  },
+  {
+    ...chatOf('a chat that the wallet refuses does not count', 'insufficient_funds', [], { rateLimits: RATES }),
+    setup: async () => undefined,
+  },
   chatOf('a defect after the money was held', 'threw', ['throw']),
   {
     ...chatOf("a provider's budget is used up, so another provider answers", '200', ['ok'], {

@@ -4,6 +4,7 @@
  */
 import { MemoryAlertLog } from '../../lambdas/adapters/memory/alert-log.ts';
 import { MemoryLedgerStore } from '../../lambdas/adapters/memory/ledger-store.ts';
+import { MemoryRateStore } from '../../lambdas/adapters/memory/rate-store.ts';
 import { sha256Fingerprint } from '../../lambdas/adapters/system/system.ts';
 import { AlertDesk } from '../../lambdas/application/alert-desk.ts';
 import { type CallResult, type StreamSink, completeCall } from '../../lambdas/application/complete-call.ts';
@@ -13,6 +14,7 @@ import { LedgerPayments } from '../../lambdas/application/ledger-payments.ts';
 import type { Held, HoldResult, PaymentRequest, Payments, Statement } from '../../lambdas/application/payments.ts';
 import type { LedgerStore } from '../../lambdas/application/ports.ts';
 import { ProviderBodyError, type ProviderCall, type ProviderReply } from '../../lambdas/application/ports-provider.ts';
+import { RateLimiter } from '../../lambdas/application/rate-limiter.ts';
 import { Wallets } from '../../lambdas/application/wallets.ts';
 import type { Alert } from '../../lambdas/domain/alerts.ts';
 import type { EntryDetail } from '../../lambdas/domain/entries.ts';
@@ -22,7 +24,16 @@ import { CHAT_COMPLETIONS } from '../../lambdas/domain/protocols/chat-completion
 import { RoundRobin } from '../../lambdas/domain/routing.ts';
 import { parseRequest } from '../../lambdas/http/json-document.ts';
 import { LIMITS } from '../../lambdas/http/limits.ts';
-import { Tracer, tracedClock, tracedLog, tracedProvider, tracedPublisher, tracedSink, tracedStore } from './crash-ports.ts';
+import {
+  Tracer,
+  tracedClock,
+  tracedLog,
+  tracedProvider,
+  tracedPublisher,
+  tracedRates,
+  tracedSink,
+  tracedStore,
+} from './crash-ports.ts';
 import { HandClock, seeded } from './ledger.ts';
 
 /** Seconds after which the keeper may decide a hold. */
@@ -79,6 +90,7 @@ export class World {
   readonly clock: HandClock;
   readonly random = seeded(7);
   readonly truth = new MemoryLedgerStore();
+  readonly rates = new MemoryRateStore();
   longestHoldMs = 0;
   /** Crossings that the message of a higher one told. */
   readonly merged = new Set<string>();
@@ -136,7 +148,8 @@ export class World {
     const payments = new RecordedPayments(ledger, this);
     const providers = tracedProvider({ send: (call) => this.answer(call) }, tracer);
     const limits = { answerBytes: LIMITS.answerBytes, errorBytes: LIMITS.errorBytes, eventBytes: LIMITS.eventBytes };
-    const deps = { payments, providers, clock, log: reporter, roundRobin: new RoundRobin(() => 0), limits };
+    const rates = new RateLimiter(tracedRates(this.rates, tracer), persistence);
+    const deps = { payments, rates, providers, clock, log: reporter, roundRobin: new RoundRobin(() => 0), limits };
     let chats = 0;
     return {
       tracer,
@@ -245,6 +258,7 @@ export class RecordedPayments implements Payments {
 /** Takes what the gateway gives and says it in a word. */
 async function finish(result: CallResult, tracer: Tracer): Promise<string> {
   if (result.kind === 'failed') {
+    await result.settled;
     await result.facts.statement;
     return result.failure.code === 'money' ? result.failure.refusal.code : result.failure.code;
   }

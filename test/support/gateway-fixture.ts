@@ -1,7 +1,10 @@
 /** A gateway in memory with fake money: policy, key, log and the clock of the machine. */
 import { createHash, randomBytes } from 'node:crypto';
-import type { ApiKey, KeyStore } from '../../lambdas/application/ports.ts';
+import { MemoryRateStore } from '../../lambdas/adapters/memory/rate-store.ts';
+import type { ApiKey, Clock, KeyStore, Random } from '../../lambdas/application/ports.ts';
+import type { RateStore } from '../../lambdas/application/ports-rates.ts';
 import type { Log, ProviderClient } from '../../lambdas/application/ports-provider.ts';
+import { RateLimiter } from '../../lambdas/application/rate-limiter.ts';
 import { makeApiKey } from '../../lambdas/domain/api-keys.ts';
 import { parseUsdPerMillion } from '../../lambdas/domain/money.ts';
 import type { ConsumerGroup, Policy, Provider, Route } from '../../lambdas/domain/policy.ts';
@@ -129,6 +132,7 @@ export class FakeLog implements Log {
 export interface Fixture {
   readonly gateway: Gateway;
   readonly payments: FakePayments;
+  readonly rates: RateStore;
   readonly keys: FakeKeys;
   readonly log: FakeLog;
   readonly key: string;
@@ -140,10 +144,19 @@ export interface Fixture {
 
 export function fixture(initial: Policy, providers: ProviderClient, limits: Partial<Limits> = {}): Fixture {
   const payments = new FakePayments();
+  const rates: RateStore = new MemoryRateStore();
   const keys = new FakeKeys();
   const log = new FakeLog();
   const time = { offsetMs: 0 };
   const inForce: Fixture['inForce'] = { policy: initial };
+  const clock: Clock = {
+    now: () => Date.now() + time.offsetMs,
+    sleep: (ms) =>
+      new Promise((resolve) => {
+        setTimeout(resolve, ms);
+      }),
+  };
+  const random: Random = { fraction: () => 0, id: (length) => randomBytes(length).toString('hex').slice(0, length) };
   const gateway = createGateway({
     stage: initial.stage,
     version: '0.0.0-test',
@@ -152,17 +165,12 @@ export function fixture(initial: Policy, providers: ProviderClient, limits: Part
     },
     keys,
     payments,
+    rates: new RateLimiter(rates, { clock, random }),
     providers,
-    clock: {
-      now: () => Date.now() + time.offsetMs,
-      sleep: (ms) =>
-        new Promise((resolve) => {
-          setTimeout(resolve, ms);
-        }),
-    },
-    random: { fraction: () => 0, id: (length) => randomBytes(length).toString('hex').slice(0, length) },
+    clock,
+    random,
     log,
     limits,
   });
-  return { gateway, payments, keys, log, key: keys.issue(), time, inForce };
+  return { gateway, payments, rates, keys, log, key: keys.issue(), time, inForce };
 }

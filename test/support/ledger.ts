@@ -81,6 +81,7 @@ export interface PolicyParts {
   readonly walletEnforcement?: boolean;
   readonly unknownOutcome?: 'charge' | 'release';
   readonly timezone?: string;
+  readonly rateLimits?: ConsumerGroup['rateLimits'];
 }
 
 export const PRICE: Price = {
@@ -108,6 +109,7 @@ export function makePolicy(parts: PolicyParts = {}): Policy {
     funding: parts.funding ?? [],
     models: ['economy', 'frontier'],
     maxOutputTokens: 1_000,
+    rateLimits: parts.rateLimits,
     budgets: parts.budgets ?? [],
   };
   const target = { provider: 'mock', model: 'mock-1', weight: 1 };

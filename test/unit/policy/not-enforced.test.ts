@@ -6,7 +6,6 @@ const ALERTS = (line: string) => edit(LEARNING, 'stage: dev', `stage: dev\nalert
 const ROUTE = (line: string) => edit(LEARNING, '    aliases: [cheap]', `    ${line}`);
 
 test.each([
-  ['rate_limits', edit(LEARNING, '    budgets:', '    rate_limits: { requests_per_minute: 60 }\n    budgets:'), 13],
   ['lowest_latency', ROUTE('strategy: lowest_latency'), 24],
   ['cooldown', ROUTE('cooldown: { after_failures: 3, for: 30s }'), 24],
   ['when_budget_above', ROUTE('when_budget_above: { percent: 80, use: frontier }'), 24],
@@ -52,7 +51,6 @@ test('the example that shows every part fails the load for exactly what this ver
     'alerts.channels.slack_webhook',
     'alerts.channels.https',
     'wallets[0].low_balance_usd',
-    'consumer_groups[0].rate_limits',
     'providers[1].credential.iam',
     'routes[0].cooldown',
     'routes[1].when_budget_above',

@@ -145,8 +145,8 @@ test.each([
 });
 
 test('a part with a key that this version does not know is refused: a rule in it would be ignored', () => {
-  const limited = policy.consumerGroups.map((group) => ({ ...group, rateLimits: { requestsPerMinute: 1 } }));
-  expect(() => fromParameters(asMap({ ...policy, consumerGroups: limited }), 'dev')).toThrow("no key 'rateLimits'");
+  const limited = policy.consumerGroups.map((group) => ({ ...group, tickets: true }));
+  expect(() => fromParameters(asMap({ ...policy, consumerGroups: limited }), 'dev')).toThrow("no key 'tickets'");
 });
 
 test('what a function loads to read a policy has no YAML, no schema library and no catalogue', () => {
