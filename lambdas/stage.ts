@@ -32,6 +32,9 @@ export interface Stage {
   readonly log: StageLog;
 }
 
+/** A deployment leaves a set half written for seconds; what lasts longer is broken. */
+const BROKEN_POLICY_ALERT_MS = 120_000;
+
 /** The logger of a stage's function. */
 export function createLogger(environment: Environment, serviceName: string): Logger {
   return new Logger({ serviceName, logLevel: environment.logLevel, persistentKeys: { stage: environment.stage } });
@@ -54,9 +57,21 @@ export function createStage(environment: Environment, logger: Logger): Stage {
     prefix: environment.parameterPrefix,
     decode: (values) => fromParameters(values, environment.stage),
     clock: systemClock,
-    onProblem: (reason, keepsOlder) => {
-      if (keepsOlder) log.warn('the policy could not be refreshed; the last good one stays in force', { reason });
-      else log.error('no policy could be loaded', { reason });
+    recover: async () => {
+      // Only a broken set needs the versions: loaded then.
+      const [{ PolicyParameters }, { lastWholePolicy }] = await Promise.all([
+        import('./adapters/ssm/policy-parameters.ts'),
+        import('./policy/former-policy.ts'),
+      ]);
+      return lastWholePolicy(new PolicyParameters(environment.parameterPrefix), environment.stage);
+    },
+    onProblem: (reason, standing) => {
+      if (standing === undefined) {
+        log.error('no policy could be loaded', { reason });
+        return;
+      }
+      log.warn('the policy could not be refreshed; the last good one stays in force', { reason });
+      if (standing.brokenForMs >= BROKEN_POLICY_ALERT_MS) void alerts.brokenPolicy(standing.policy, reason);
     },
   });
   const rates = new RateLimiter(new DynamoRateStore(table), persistence);

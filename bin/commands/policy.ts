@@ -1,4 +1,4 @@
-/** `tollgate policy`: check the stage files, show what is in force, print their schema, split a file of several stages. */
+/** `tollgate policy`: check stage files, show what is in force, change it, print the schema, split a file of several stages. */
 import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -15,6 +15,7 @@ import {
 } from '../../lambdas/policy/index.ts';
 import { STAGES, type StageOptions, onStage, theStage } from './options.ts';
 import { CommandError, EXIT } from './outcome.ts';
+import { addTo as addApply } from './policy-apply.ts';
 import { describePolicy } from './policy-text.ts';
 import { type Terminal, printJson } from './terminal.ts';
 
@@ -40,8 +41,8 @@ interface CheckedFile {
 export function addTo(program: Command, terminal: Terminal): void {
   const policy = program
     .command('policy')
-    .summary('check, show and split policies')
-    .description('Check, show and split policies.');
+    .summary('check, show, apply and split policies')
+    .description('Check, show, apply, roll back and split policies.');
   policy
     .command('check')
     .description('Check stage files, as deployed stages would have them. Exit code 4 when one may not be used.')
@@ -53,6 +54,7 @@ export function addTo(program: Command, terminal: Terminal): void {
   onStage(policy.command('show').description('The policy in force: of AWS, or with --local of the file.')).action(
     (options: StageOptions) => show(options, terminal),
   );
+  addApply(policy, terminal);
   policy
     .command('schema')
     .description('Print the JSON Schema of a stage file, for editors.')

@@ -40,7 +40,7 @@ export interface AlertDeskDeps {
 
 export class AlertDesk {
   private readonly deps: AlertDeskDeps;
-  private readonly toldOverages = new Set<string>();
+  private readonly toldToday = new Set<string>();
 
   constructor(deps: AlertDeskDeps) {
     this.deps = deps;
@@ -105,8 +105,7 @@ export class AlertDesk {
   async overage(policy: Policy, target: string, hid: string, lossNanoUsd: NanoUsd, estimateNanoUsd: NanoUsd): Promise<void> {
     const raisedAt = new Date(this.deps.persistence.clock.now()).toISOString();
     const alertId = `overage/${target}#d${raisedAt.slice(0, 10)}`;
-    if (this.toldOverages.has(alertId)) return;
-    this.toldOverages.add(alertId);
+    if (this.toldToday.has(alertId)) return;
     const alert: Alert = {
       alertId,
       stage: policy.stage,
@@ -121,12 +120,42 @@ export class AlertDesk {
       action: `The bound was charged and the rest recorded as a loss in entry ${hid}. Check the price and the output_cap_field of ${target}.`,
       raisedAt,
     };
+    await this.tellOnce(alert);
+  }
+
+  /**
+   * The parameters of the policy are no whole set for minutes: the last good one stays in force, and no change takes
+   * effect. One a day and process is told. Never rejects.
+   */
+  async brokenPolicy(policy: Policy, reason: string): Promise<void> {
+    const raisedAt = new Date(this.deps.persistence.clock.now()).toISOString();
+    const alertId = `policy/${policy.stage}#d${raisedAt.slice(0, 10)}`;
+    if (this.toldToday.has(alertId)) return;
+    await this.tellOnce({
+      alertId,
+      stage: policy.stage,
+      kind: 'policy_broken',
+      severity: policy.alerts.severity,
+      subject: `policy/${policy.stage}`,
+      owner: policy.alerts.owner ?? policy.owner,
+      runbook: policy.alerts.runbook,
+      title: `[${policy.stage}] the policy in SSM is not whole: the last good one stays in force`,
+      action: `No change of the policy takes effect until it is (${reason.slice(0, 300)}). Write it again: npx tollgate policy apply --stage ${policy.stage}, or policy rollback, or npx cdk deploy.`,
+      raisedAt,
+    });
+  }
+
+  private async tellOnce(alert: Alert): Promise<void> {
+    this.toldToday.add(alert.alertId);
     try {
       await this.deps.log.record(alert);
       await this.deps.publisher.publish(alert);
     } catch (error) {
-      this.toldOverages.delete(alertId);
-      this.deps.reporter.warn('overage alert not sent; the next overage tries again', { alertId, reason: nameOf(error) });
+      this.toldToday.delete(alert.alertId);
+      this.deps.reporter.warn('alert not sent; the next one of its kind tries again', {
+        alertId: alert.alertId,
+        reason: nameOf(error),
+      });
     }
   }
 

@@ -17,7 +17,7 @@ export function alertFacts(alert: Alert): readonly (readonly [label: string, val
     ],
     ['Spent', alert.spentUsd === undefined ? undefined : `$${alert.spentUsd}`],
     ['Limit', alert.limitUsd === undefined ? undefined : `$${alert.limitUsd}`],
-    ['Resets at', alert.resetsAt ?? (alert.kind === 'overage' ? undefined : 'never')],
+    ['Resets at', alert.resetsAt ?? (alert.kind === 'overage' || alert.kind === 'policy_broken' ? undefined : 'never')],
     ['Severity', alert.severity],
     ['Owner', alert.owner],
     ['Runbook', alert.runbook],

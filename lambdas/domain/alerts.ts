@@ -7,7 +7,7 @@ export interface Alert {
   /** Pot and marker: the same crossing always has the same id. */
   readonly alertId: string;
   readonly stage: string;
-  readonly kind: 'threshold' | 'block' | 'overage';
+  readonly kind: 'threshold' | 'block' | 'overage' | 'policy_broken';
   readonly severity: 'informational' | 'actionable';
   /** The pot's scope: `budget/dev/day`, `wallet/team_dev`, `provider/openai/month`; for an overage the target. */
   readonly subject: string;

@@ -167,10 +167,11 @@ function indexOf(root: string, parts: readonly PolicyParameter[]): PolicyParamet
 }
 
 function hashesOf(root: string, parts: readonly PolicyParameter[]): [string, string][] {
-  return parts.map(({ name, value }) => [name.slice(root.length + 1), sha256(value)]);
+  return parts.map(({ name, value }) => [name.slice(root.length + 1), hashOf(value)]);
 }
 
-function sha256(value: string): string {
+/** The hash that an index holds of a value. */
+export function hashOf(value: string): string {
   return createHash('sha256').update(value, 'utf8').digest('hex');
 }
 
@@ -184,22 +185,30 @@ const decodeHashes: Decoder<Record<string, string>> = (value, path) => {
   return Object.fromEntries(entries);
 };
 
-function readIndex(root: string, stage: string, parameters: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
-  const source = parameters.get(`${root}/index`);
-  if (source === undefined) throw new IncompletePolicyError(['index']);
+/** What an index names: each part with its hash, or pages that do. @throws DecodeError when it is no index of that stage */
+export function decodeIndex(text: string, stage: string): Pick<Index, 'parts' | 'pages'> {
   const decoder = record<Index>({
     version: oneOf('1'),
     stage: oneOf(stage),
     parts: optional(decodeHashes),
     pages: optional(decodeHashes),
   });
-  const index = decodeJson(source, decoder, 'index');
+  return decodeJson(text, decoder, 'index');
+}
+
+/** What a page of an index names. @throws DecodeError */
+export function decodeIndexPage(text: string): Readonly<Record<string, string>> {
+  return decodeJson(text, decodeHashes, 'a page of the index');
+}
+
+function readIndex(root: string, stage: string, parameters: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
+  const source = parameters.get(`${root}/index`);
+  if (source === undefined) throw new IncompletePolicyError(['index']);
+  const index = decodeIndex(source, stage);
   if (index.parts !== undefined) return new Map(Object.entries(index.parts));
   const pages = new Map(Object.entries(index.pages ?? {}));
   verify(root, pages, parameters);
-  const entries = [...pages.keys()].flatMap((page) =>
-    Object.entries(decodeJson(parameters.get(`${root}/${page}`) ?? '', decodeHashes, page)),
-  );
+  const entries = [...pages.keys()].flatMap((page) => Object.entries(decodeIndexPage(parameters.get(`${root}/${page}`) ?? '')));
   return new Map(entries);
 }
 
@@ -207,7 +216,7 @@ function verify(root: string, hashes: ReadonlyMap<string, string>, parameters: R
   const wrong = [...hashes].flatMap(([part, hash]) => {
     const value = parameters.get(`${root}/${part}`);
     if (value === undefined) return [`${part} is missing`];
-    return sha256(value) === hash ? [] : [`${part} is of another version`];
+    return hashOf(value) === hash ? [] : [`${part} is of another version`];
   });
   if (wrong.length > 0) throw new IncompletePolicyError(wrong);
 }

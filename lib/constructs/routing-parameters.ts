@@ -52,7 +52,11 @@ export class RoutingParameters extends Construct {
   grantRead(fn: LambdaFunction): void {
     const path = Stack.of(this).formatArn({ service: 'ssm', resource: 'parameter', resourceName: this.prefix.slice(1) });
     fn.addToRolePolicy(
-      new PolicyStatement({ actions: ['ssm:GetParametersByPath', 'ssm:GetParameter'], resources: [path, `${path}/*`] }),
+      // The history: a function that starts while a part is broken takes the last whole version.
+      new PolicyStatement({
+        actions: ['ssm:GetParametersByPath', 'ssm:GetParameter', 'ssm:GetParameterHistory'],
+        resources: [path, `${path}/*`],
+      }),
     );
     fn.addEnvironment(VARIABLES.parameterPrefix, this.prefix);
   }

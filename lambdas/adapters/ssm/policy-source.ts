@@ -32,10 +32,19 @@ export interface SsmPolicySourceOptions {
   /** Makes a policy of a complete set, values by full name. @throws anything when the set is incomplete or broken */
   readonly decode: (values: ReadonlyMap<string, string>) => Policy;
   readonly clock: Clock;
-  /** Told of every set that was not taken: the reason, and whether an older one stays in force. */
-  readonly onProblem: (message: string, keepsOlder: boolean) => void;
+  /** Told of every set that was not taken, and of the policy that stays in force, where there is one. */
+  readonly onProblem: (message: string, standing?: StandingPolicy) => void;
+  /** The last whole policy, for a process that starts while the set is broken. @throws when there is none */
+  readonly recover?: () => Promise<Policy>;
   /** Such as an endpoint. */
   readonly client?: SSMClientConfig;
+}
+
+/** What stays in force while SSM has no whole set. */
+export interface StandingPolicy {
+  readonly policy: Policy;
+  /** Since this process first saw it, ms. */
+  readonly brokenForMs: number;
 }
 
 interface Loaded {
@@ -51,6 +60,7 @@ export class SsmPolicySource implements PolicySource {
   private loaded: Loaded | undefined;
   private refreshing: Promise<void> | undefined;
   private triedEpochMs = Number.NEGATIVE_INFINITY;
+  private brokenSinceEpochMs: number | undefined;
   private readonly client: SSMClient;
 
   constructor(options: SsmPolicySourceOptions) {
@@ -103,7 +113,9 @@ export class SsmPolicySource implements PolicySource {
         return;
       } catch (error) {
         if (pause === undefined) {
-          this.options.onProblem(describe(error), false);
+          this.loaded = await this.recovered();
+          this.tell(error);
+          if (this.loaded !== undefined) return;
           throw new PolicyUnavailableError(`no policy under ${this.options.prefix}: ${describe(error)}`, { cause: error });
         }
         await this.options.clock.sleep(pause);
@@ -117,9 +129,27 @@ export class SsmPolicySource implements PolicySource {
       // The index holds the hash of every part, so one small read tells whether anything changed.
       if (old.index !== undefined && (await this.readIndex()) === old.index) old.confirmedEpochMs = now;
       else this.loaded = await this.load();
+      this.brokenSinceEpochMs = undefined;
     } catch (error) {
-      this.options.onProblem(describe(error), true);
+      this.tell(error);
     }
+  }
+
+  private async recovered(): Promise<Loaded | undefined> {
+    try {
+      const policy = await this.options.recover?.();
+      return policy && { policy, index: undefined, confirmedEpochMs: this.options.clock.now() };
+    } catch (error) {
+      this.options.onProblem(`no former policy either: ${describe(error)}`);
+      return undefined;
+    }
+  }
+
+  private tell(error: unknown): void {
+    const now = this.options.clock.now();
+    this.brokenSinceEpochMs ??= now;
+    const standing = this.loaded && { policy: this.loaded.policy, brokenForMs: now - this.brokenSinceEpochMs };
+    this.options.onProblem(describe(error), standing);
   }
 
   private async load(): Promise<Loaded> {

@@ -51,7 +51,8 @@ describe('the policy from SSM', () => {
   const responder = new AwsResponder();
   let store: Store;
   let clock: ManualClock;
-  let problems: { message: string; keepsOlder: boolean }[];
+  let problems: { message: string; brokenForMs: number | undefined }[];
+  let recover: () => Promise<Policy>;
   let source: SsmPolicySource;
 
   beforeAll(() => responder.start());
@@ -60,21 +61,21 @@ describe('the policy from SSM', () => {
     store = new Store();
     clock = new ManualClock();
     problems = [];
+    recover = () => Promise.reject(new Error('no versions'));
     responder.calls.length = 0;
     responder.respond = (call) => store.answer(call);
     source = new SsmPolicySource({
       prefix: PREFIX,
       decode: (values) => fromParameters(values, 'dev'),
       clock,
-      onProblem: (message, keepsOlder) => problems.push({ message, keepsOlder }),
+      onProblem: (message, standing) => problems.push({ message, brokenForMs: standing?.brokenForMs }),
+      recover: () => recover(),
       client: { ...responder.client, maxAttempts: 1 },
     });
   });
 
   /** Lets a background refresh come to its end. */
   async function settle(): Promise<void> {
-    const seen = responder.calls.length;
-    for (let i = 0; i < 100 && responder.calls.length === seen; i += 1) await new Promise((resolve) => setTimeout(resolve, 5));
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 
@@ -98,6 +99,7 @@ describe('the policy from SSM', () => {
     const first = await source.current();
     clock.advance(30_000);
     expect(await source.current()).toBe(first);
+    while (responder.calls.length < 3) await settle();
     await settle();
     expect(responder.actions.slice(2)).toEqual(['GetParameter']);
     clock.advance(29_999);
@@ -111,7 +113,8 @@ describe('the policy from SSM', () => {
     store.put(version(200));
     clock.advance(30_000);
     expect(versionOf(await source.current())).toBe(100);
-    await settle();
+    const giveUpAt = Date.now() + 20_000;
+    while (versionOf(await source.current()) !== 200 && Date.now() < giveUpAt) await settle();
     expect(versionOf(await source.current())).toBe(200);
   });
 
@@ -131,7 +134,7 @@ describe('the policy from SSM', () => {
     for (const { name, value } of [...next.slice(0, 6), ...next.slice(-1)]) store.values.set(name, value);
     clock.advance(60_000);
     expect(versionOf(await source.current())).toBe(100);
-    expect(problems).toEqual([{ message: expect.stringContaining('IncompletePolicyError'), keepsOlder: true }]);
+    expect(problems).toEqual([{ message: expect.stringContaining('IncompletePolicyError'), brokenForMs: 0 }]);
     store.put(version(200));
     clock.advance(5_000);
     expect(versionOf(await source.current())).toBe(200);
@@ -178,6 +181,34 @@ describe('the policy from SSM', () => {
       message: expect.stringContaining('there are no parameters under /tollgate/dev/policy'),
     });
     store.put(version(100));
+    expect(versionOf(await source.current())).toBe(100);
+  });
+
+  test('how long a set has been broken is told with each look, until one is whole', async () => {
+    store.put(version(100));
+    await source.current();
+    store.values.set(`${PREFIX}/index`, '{}');
+    for (const ms of [60_000, 60_000, 5_000]) {
+      clock.advance(ms);
+      expect(versionOf(await source.current())).toBe(100);
+    }
+    store.put(version(200));
+    clock.advance(5_000);
+    expect(versionOf(await source.current())).toBe(200);
+    store.values.set(`${PREFIX}/index`, '{}');
+    clock.advance(60_000);
+    await source.current();
+    expect(problems.map(({ brokenForMs }) => brokenForMs)).toEqual([0, 60_000, 65_000, 0]);
+  });
+
+  test('a process that starts while the set is broken takes the last whole policy, and the next one as soon as it is whole', async () => {
+    store.put(version(100));
+    store.values.set(`${PREFIX}/index`, '{}');
+    recover = () => Promise.resolve(version(50));
+    expect(versionOf(await source.current())).toBe(50);
+    expect(problems).toEqual([{ message: expect.stringContaining('DecodeError'), brokenForMs: 0 }]);
+    store.put(version(100));
+    clock.advance(60_000);
     expect(versionOf(await source.current())).toBe(100);
   });
 

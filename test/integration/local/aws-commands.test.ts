@@ -2,7 +2,7 @@
  * The same commands on a deployed stage: real SDK clients, Parameter Store played by a loopback responder, and the
  * embedded database in DynamoDB's place.
  */
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type Database, startDatabase } from '../../../lambdas/local/embedded-database.ts';
 import { loadPolicy, toParameters } from '../../../lambdas/policy/index.ts';
@@ -14,8 +14,18 @@ const ROOT = path.join(import.meta.dirname, '..', '..', '..');
 
 let database: Database;
 let remove: () => Promise<void>;
+const removals: (() => Promise<void>)[] = [];
 const ssm = new AwsResponder();
 const values = new Map<string, string>();
+/** Every version of each parameter, oldest first. */
+const versions = new Map<string, string[]>();
+
+function put(name: string, value: string): number {
+  values.set(name, value);
+  const all = [...(versions.get(name) ?? []), value];
+  versions.set(name, all);
+  return all.length;
+}
 
 beforeAll(async () => {
   const temporary = await temporaryDirectory();
@@ -24,7 +34,7 @@ beforeAll(async () => {
   await ssm.start();
   const text = await readFile(path.join(ROOT, 'policy', 'prod.yaml'), 'utf8');
   const { policy } = loadPolicy(text, { file: 'prod.yaml', deployed: true, atEpochMs: Date.now() });
-  for (const { name, value } of toParameters(policy)) values.set(name, value);
+  for (const { name, value } of toParameters(policy)) put(name, value);
   values.set(
     '/tollgate/prod/deployment',
     JSON.stringify({ table: TABLE, topicArn: 'arn:aws:sns:eu-central-1:123456789012:alerts', baseUrl: 'https://x' }),
@@ -34,9 +44,16 @@ beforeAll(async () => {
       const value = values.get(String(input.Name));
       return value === undefined ? wireError('ParameterNotFound') : { body: { Parameter: { Name: input.Name, Value: value } } };
     }
+    if (action === 'PutParameter') return { body: { Version: put(String(input.Name), String(input.Value)), Tier: 'Standard' } };
+    if (action === 'GetParameterHistory') {
+      const written = versions.get(String(input.Name));
+      if (written === undefined) return wireError('ParameterNotFound');
+      const user = { LastModifiedDate: 1_795_000_000, LastModifiedUser: 'arn:aws:iam::123456789012:user/ann' };
+      return { body: { Parameters: written.map((Value, at) => ({ Name: input.Name, Value, Version: at + 1, ...user })) } };
+    }
     const all = [...values]
       .filter(([name]) => name.startsWith(`${String(input.Path)}/`))
-      .map(([Name, Value]) => ({ Name, Value }));
+      .map(([Name, Value]) => ({ Name, Value, Version: versions.get(Name)?.length ?? 1 }));
     const from = Number(input.NextToken ?? 0);
     return {
       body: { Parameters: all.slice(from, from + 10), ...(from + 10 < all.length ? { NextToken: String(from + 10) } : {}) },
@@ -48,6 +65,7 @@ afterAll(async () => {
   await ssm.stop();
   await database?.stop();
   await remove?.();
+  for (const removeIt of removals) await removeIt();
 });
 
 function onProd(...words: readonly string[]): Promise<Ran> {
@@ -85,6 +103,91 @@ test('keys are made and revoked in the deployed stage', async () => {
 test('the policy shown is the one in Parameter Store', async () => {
   const { code, stdout } = await onProd('policy', 'show');
   expect([code, stdout]).toEqual([0, expect.stringContaining('prod: paid by team_prod')]);
+});
+
+async function editedProd(from: string, to: string): Promise<string> {
+  const { directory, remove: removeIt } = await temporaryDirectory();
+  removals.push(removeIt);
+  const text = await readFile(path.join(ROOT, 'policy', 'prod.yaml'), 'utf8');
+  expect(text).toContain(from);
+  const file = path.join(directory, 'prod.yaml');
+  await writeFile(file, text.replace(from, to), 'utf8');
+  return file;
+}
+
+const INDEX = '/tollgate/prod/policy/index';
+const writes = () => ssm.calls.filter(({ action }) => action === 'PutParameter').map(({ input }) => String(input.Name));
+
+test('a changed weight is shown, asked for, and written part by part with the index last', async () => {
+  const file = await editedProd('weight: 3', 'weight: 9');
+  const before = values.get(INDEX);
+  const unasked = await onProd('policy', 'apply', file);
+  expect([unasked.code, values.get(INDEX)]).toEqual([2, before]);
+  const dry = await onProd('policy', 'apply', file, '--dry-run');
+  expect([dry.code, values.get(INDEX)]).toEqual([0, before]);
+  expect(dry.stderr).toContain('~ routes/economy/targets/openai/gpt-5-mini/weight: 3 → 9');
+  const done = await onProd('policy', 'apply', file, '--yes', '--json');
+  expect([done.code, JSON.parse(done.stdout)]).toMatchObject([0, { stage: 'prod', written: true, version: 2 }]);
+  expect(writes()).toEqual(['/tollgate/prod/policy/routes/economy', INDEX]);
+  expect((await onProd('policy', 'show')).stdout).toContain('openai/gpt-5-mini, weight 9');
+  const again = await onProd('policy', 'apply', file, '--yes');
+  expect([again.code, again.stdout]).toEqual([0, expect.stringContaining('Nothing changes')]);
+});
+
+test('history tells versions and what changed, and rollback puts an old one in force as a new one', async () => {
+  const told = JSON.parse((await onProd('policy', 'history', '--json')).stdout);
+  expect(told).toMatchObject([
+    { version: 2, inForce: true, changed: ['routes/economy'], by: expect.stringContaining('user/ann') },
+    { version: 1, inForce: false, changed: ['all'] },
+  ]);
+  const missing = await onProd('policy', 'rollback', '7', '--yes');
+  expect([missing.code, missing.stderr]).toEqual([1, expect.stringContaining('there is no version 7 of the policy of prod')]);
+  const done = await onProd('policy', 'rollback', '1', '--yes', '--json');
+  expect([done.code, JSON.parse(done.stdout)]).toMatchObject([
+    0,
+    { written: true, version: 3, changes: [{ path: 'routes/economy/targets/openai/gpt-5-mini/weight', from: '9', to: '3' }] },
+  ]);
+});
+
+test('what only a deployment can bring about is refused, and nothing is written', async () => {
+  const file = await editedProd('credential: { secret: mistral }', 'credential: { secret: other }');
+  const before = writes().length;
+  const { code, stderr } = await onProd('policy', 'apply', file, '--yes');
+  expect(code).toBe(1);
+  expect(stderr).toContain('secret other is new: the gateway has no right to use it yet');
+  expect(stderr).toContain('npx cdk deploy ProdStack');
+  expect(writes()).toHaveLength(before);
+});
+
+test('a file that may not be used is refused before anything is read from AWS', async () => {
+  const file = await editedProd('strategy: ordered', 'strategy: orderd');
+  const { code, stderr } = await onProd('policy', 'apply', file, '--yes');
+  expect([code, stderr]).toEqual([4, expect.stringContaining('orderd')]);
+});
+
+test('two who write at once: the second one is told, and the last whole policy stays', async () => {
+  const file = await editedProd('weight: 3', 'weight: 5');
+  const { respond } = ssm;
+  let reads = 0;
+  ssm.respond = async (call) => {
+    const answer = await respond(call);
+    // Somebody else's version lands between the look and the write.
+    if (call.action === 'GetParametersByPath' && call.input.NextToken === undefined) {
+      reads += 1;
+      if (reads === 1) put(INDEX, values.get(INDEX) ?? '');
+    }
+    return answer;
+  };
+  const before = writes().length;
+  const { code, stderr } = await onProd('policy', 'apply', file, '--yes');
+  ssm.respond = respond;
+  expect([code, stderr]).toEqual([1, expect.stringContaining('somebody else has changed the policy meanwhile')]);
+  expect(writes()).toHaveLength(before);
+});
+
+test('a local stage has nothing to apply', async () => {
+  const { code, stderr } = await onProd('policy', 'apply', '--local');
+  expect([code, stderr]).toEqual([2, expect.stringContaining('reads its file when it starts')]);
 });
 
 test('a stage that is not deployed says so', async () => {
