@@ -2,6 +2,7 @@
  * What changes between two policies, in the policy's own words, and what of it only a deployment can bring about: the stack
  * makes parameters, rights and subscriptions, and a rule must not name what the stage does not have.
  */
+import { formatUsd } from '../domain/money.ts';
 import type { Policy } from '../domain/policy.ts';
 
 /** One difference. `from` absent: it is new; `to` absent: it is gone. */
@@ -77,7 +78,8 @@ function flatten(policy: Policy): ReadonlyMap<string, string> {
       for (const [name, inner] of Object.entries(value)) walk(inner, path === '' ? name : `${path}/${name}`);
       return;
     }
-    out.set(path, String(value));
+    if (typeof value === 'bigint') out.set(path, path.includes('NanoUsd') ? `$${formatUsd(value)}` : value.toString());
+    else out.set(path, typeof value === 'string' ? value : JSON.stringify(value));
   };
   walk(policy, '');
   return out;
@@ -93,8 +95,8 @@ function nameOf(item: unknown): string | undefined {
       : `${provider}/${String(model)}`;
   }
   if (typeof model === 'string') return model;
-  const name = NAMES.map((field) => fields.get(field)).find((value) => value !== undefined);
-  return name === undefined ? undefined : String(name);
+  const name = NAMES.map((field) => fields.get(field)).find((value) => typeof value === 'string' || typeof value === 'number');
+  return typeof name === 'number' ? String(name) : name;
 }
 
 function dayOf(epochMs: number): string {

@@ -76,6 +76,14 @@ test('a change is told by names, an order of targets as an order, and a key neve
   expect(policyChanges(two, two)).toEqual([]);
 });
 
+test('an amount is told in dollars', () => {
+  const before = capped(10);
+  const [wallet] = before.wallets;
+  if (wallet === undefined) throw new Error('the fixture has a wallet');
+  const after = { ...before, wallets: [{ ...wallet, planNanoUsdPerMonth: 1_500_000_000n }] };
+  expect(policyChanges(before, after)).toMatchObject([{ path: `wallets/${wallet.teamId}/planNanoUsdPerMonth`, to: '$1.50' }]);
+});
+
 test('new groups, routes, credentials and channels need a deployment; what goes or changes does not', () => {
   const before = capped(10);
   const [route] = before.routes;
