@@ -1,6 +1,5 @@
 /** Builds the gateway of a deployed stage from its environment, and warms what its first request would wait for. */
 import type { Logger } from '@aws-lambda-powertools/logger';
-import { OpenAiProvider } from '../adapters/providers/openai-provider.ts';
 import { SecretsManagerSource } from '../adapters/secrets/secret-source.ts';
 import { sha256Fingerprint, systemClock, systemRandom } from '../adapters/system/system.ts';
 import { LedgerPayments } from '../application/ledger-payments.ts';
@@ -8,6 +7,7 @@ import type { KeyStore, PolicySource, SecretSource } from '../application/ports.
 import type { GatewayEnvironment } from '../environment.ts';
 import { type Gateway, createGateway } from '../http/core.ts';
 import { type StageLog, createStage } from '../stage.ts';
+import { LateProvider } from './late-provider.ts';
 import manifest from '../../package.json' with { type: 'json' };
 
 /** What a cold start may spend on warming, ms: Lambda gives an init ten seconds, and the rest must fit too. */
@@ -30,6 +30,10 @@ export function wireGateway(environment: GatewayEnvironment, logger: Logger): Wi
     onProblem: (message) => log.warn(message),
   });
   const payments = new LedgerPayments({ store, alerts, persistence, fingerprint: sha256Fingerprint, reporter: log });
+  const provider = new LateProvider(async () => {
+    const { OpenAiProvider } = await import('../adapters/providers/openai-provider.ts');
+    return new OpenAiProvider(secrets, log, manifest.version);
+  });
   const core = createGateway({
     stage: environment.stage,
     version: manifest.version,
@@ -37,7 +41,7 @@ export function wireGateway(environment: GatewayEnvironment, logger: Logger): Wi
     keys,
     payments,
     rates,
-    providers: new OpenAiProvider(secrets, log, manifest.version),
+    providers: provider,
     clock: systemClock,
     random: systemRandom,
     log,
@@ -49,7 +53,13 @@ export function wireGateway(environment: GatewayEnvironment, logger: Logger): Wi
       return { response, done: done.then(() => payments.idle()) };
     },
   };
-  return { gateway, warmUp: () => warmUp(policies, keys, secrets, log) };
+  const warm = async (): Promise<void> => {
+    // First the calls, then the code that is read while they are under way.
+    const calls = warmUp(policies, keys, secrets, log);
+    await provider.load();
+    await calls;
+  };
+  return { gateway, warmUp: warm };
 }
 
 async function warmUp(policies: PolicySource, keys: KeyStore, secrets: SecretSource, log: StageLog): Promise<void> {

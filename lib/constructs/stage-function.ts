@@ -1,36 +1,24 @@
 /**
- * A function of a stage: Node 24 on arm64, one minified ES module with everything inside, logs with an end, and a role that
- * starts with nothing but the right to write them.
+ * A function of a stage: Node 24 on arm64, its code bundled in this process, logs with an end, and a role that starts with
+ * nothing but the right to write them.
  */
 import { join } from 'node:path';
-import { Duration, RemovalPolicy } from 'aws-cdk-lib';
+import { AssetHashType, DockerImage, type Duration, RemovalPolicy } from 'aws-cdk-lib';
 import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
-import { ApplicationLogLevel, Architecture, LoggingFormat, Runtime } from 'aws-cdk-lib/aws-lambda';
-import { type BundlingOptions, NodejsFunction, OutputFormat } from 'aws-cdk-lib/aws-lambda-nodejs';
+import {
+  ApplicationLogLevel,
+  Architecture,
+  Code,
+  Function as LambdaFunction,
+  LoggingFormat,
+  Runtime,
+} from 'aws-cdk-lib/aws-lambda';
 import { LogGroup, type RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
 import { type LogLevel, VARIABLES } from '../../lambdas/environment.ts';
+import { bundleHandler } from '../bundle.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
-
-/**
- * How handlers become one file. No package is external: the SDK inside the runtime is older, and reading it from there is slower than from a
- * minified bundle. The banner gives CommonJS packages the `require` that an ES module lacks.
- */
-export const BUNDLING: BundlingOptions = {
-  format: OutputFormat.ESM,
-  target: 'node24',
-  minify: true,
-  keepNames: false,
-  sourceMap: true,
-  sourcesContent: false,
-  mainFields: ['module', 'main'],
-  // undici's second HTTP parser, which only an environment variable that we do not set would load: 150 KB.
-  externalModules: ['../milo/*'],
-  // Read from the project's root, where the bundler runs.
-  esbuildArgs: { '--alias:undici': './lambdas/gateway/undici-agent.mjs' },
-  banner: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);",
-};
 
 export interface StageFunctionProps {
   /** Names the stage to the function. */
@@ -47,7 +35,7 @@ export interface StageFunctionProps {
 }
 
 /** A bundled function; its rights and variables come from the `grantX` methods of what it uses. */
-export class StageFunction extends NodejsFunction {
+export class StageFunction extends LambdaFunction {
   constructor(scope: Construct, id: string, props: StageFunctionProps) {
     // Both stand beside the function: a construct cannot own what its own constructor needs.
     const logGroup = new LogGroup(scope, `${id}Logs`, {
@@ -60,10 +48,8 @@ export class StageFunction extends NodejsFunction {
     super(scope, id, {
       role,
       logGroup,
-      entry: join(ROOT, props.entry),
-      projectRoot: ROOT,
-      depsLockFilePath: join(ROOT, 'package-lock.json'),
-      handler: 'handler',
+      code: bundled(props.entry),
+      handler: 'index.handler',
       description: props.description,
       runtime: Runtime.NODEJS_24_X,
       architecture: Architecture.ARM_64,
@@ -72,8 +58,6 @@ export class StageFunction extends NodejsFunction {
       loggingFormat: LoggingFormat.JSON,
       // Lambda drops lines below this level itself, so it must be the function's own.
       applicationLogLevelV2: ApplicationLogLevel[props.logLevel],
-      awsSdkConnectionReuse: false,
-      bundling: BUNDLING,
       environment: {
         [VARIABLES.stage]: props.stage,
         [VARIABLES.logLevel]: props.logLevel,
@@ -81,4 +65,23 @@ export class StageFunction extends NodejsFunction {
       },
     });
   }
+}
+
+/** A handler's bundle as an asset, made while the stack is synthesised; its hash is of what came out. */
+function bundled(entry: string): Code {
+  return Code.fromAsset(ROOT, {
+    assetHashType: AssetHashType.OUTPUT,
+    bundling: {
+      // CDK asks for an image even where none is used.
+      image: DockerImage.fromRegistry('none'),
+      // Never run. CDK tells one bundle from another by these words, not by what the function below does.
+      command: [entry],
+      local: {
+        tryBundle: (folder) => {
+          bundleHandler(entry, folder);
+          return true;
+        },
+      },
+    },
+  });
 }

@@ -1,6 +1,6 @@
 import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DynamoKeyStore } from '../../lambdas/adapters/dynamodb/key-store.ts';
@@ -87,13 +87,28 @@ describe('the cloud assembly', () => {
     ['Keeper/Function/Code', 700 * 1024],
   ])('bundles %s small, and without what only the operator needs', (path, mostBytes) => {
     const asset = assetOf('DevStack', path);
-    expect(statSync(join(asset, 'index.mjs')).size).toBeLessThan(mostBytes);
-    const map: { sources: string[] } = JSON.parse(readFileSync(join(asset, 'index.mjs.map'), 'utf8'));
-    const packages = new Set(map.sources.flatMap((source) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(source)?.[1] ?? []));
+    const files = readdirSync(asset, { recursive: true, encoding: 'utf8' });
+    const code = files.filter((file) => file.endsWith('.mjs'));
+    expect(code).toContain('index.mjs');
+    expect(code.reduce((bytes, file) => bytes + statSync(join(asset, file)).size, 0)).toBeLessThan(mostBytes);
+    const packages = new Set<string>();
+    for (const file of code) {
+      const map: { sources: string[] } = JSON.parse(readFileSync(join(asset, `${file}.map`), 'utf8'));
+      for (const source of map.sources) {
+        const name = /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(source)?.[1];
+        if (name !== undefined) packages.add(name);
+      }
+    }
     expect(packages).toContain('@aws-sdk/client-dynamodb');
     for (const name of ['yaml', 'zod', '@pydantic/genai-prices', '@clack/prompts', 'commander', 'cli-table3', 'aws-cdk-lib']) {
       expect(packages).not.toContain(name);
     }
+  });
+
+  test('gives each function its own code, the same in both stages', () => {
+    const [gateway, keeper] = ['Gateway/Code', 'Keeper/Function/Code'].map((path) => assetOf('DevStack', path));
+    expect(gateway).not.toBe(keeper);
+    expect(['Gateway/Code', 'Keeper/Function/Code'].map((path) => assetOf('ProdStack', path))).toEqual([gateway, keeper]);
   });
 
   describe('its bundled functions, called as Lambda calls them', () => {

@@ -2,7 +2,7 @@
  * Providers' credentials from Secrets Manager, under the stage's prefix. A value is kept for five minutes, so that a rotated key is in use
  * soon and no request waits for it; it never reaches a log or an error.
  */
-import { GetSecretValueCommand, SecretsManagerClient, type SecretsManagerClientConfig } from '@aws-sdk/client-secrets-manager';
+import type { SecretsManagerClient, SecretsManagerClientConfig } from '@aws-sdk/client-secrets-manager';
 import type { Clock, SecretSource } from '../../application/ports.ts';
 
 /** How long a value is used without looking again, ms. */
@@ -43,15 +43,10 @@ export class SecretsManagerSource implements SecretSource {
   private readonly options: SecretsManagerSourceOptions;
   private readonly kept = new Map<string, Kept>();
   private readonly reading = new Map<string, Promise<string | undefined>>();
-  private readonly client: SecretsManagerClient;
+  private client: SecretsManagerClient | undefined;
 
   constructor(options: SecretsManagerSourceOptions) {
     this.options = options;
-    this.client = new SecretsManagerClient({
-      maxAttempts: 3,
-      requestHandler: { connectionTimeout: 1000, requestTimeout: 2000, throwOnRequestTimeout: true },
-      ...options.client,
-    });
   }
 
   /** @throws UnusableSecretError when the secret is there and cannot be read or used */
@@ -94,6 +89,12 @@ export class SecretsManagerSource implements SecretSource {
 
   private async fetch(name: string): Promise<string | undefined> {
     const id = `${this.options.prefix}${name}`;
+    const { GetSecretValueCommand, SecretsManagerClient } = await import('./client.ts');
+    this.client ??= new SecretsManagerClient({
+      maxAttempts: 3,
+      requestHandler: { connectionTimeout: 1000, requestTimeout: 2000, throwOnRequestTimeout: true },
+      ...this.options.client,
+    });
     try {
       const answer = await this.client.send(new GetSecretValueCommand({ SecretId: id }));
       if (answer.SecretString === undefined) throw new UnusableSecretError(`secret ${id} is binary; store the key as text`);

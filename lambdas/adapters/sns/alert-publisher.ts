@@ -1,8 +1,8 @@
 /**
  * Publishes alerts to the stage's SNS topic: one message with a text for mail and, as its default, the only schema that
- * Amazon Q Developer in chat applications shows in Slack.
+ * Amazon Q Developer in chat applications shows in Slack. The client is loaded by the first alert: most processes have none.
  */
-import { PublishCommand, SNSClient, type SNSClientConfig } from '@aws-sdk/client-sns';
+import type { SNSClient, SNSClientConfig } from '@aws-sdk/client-sns';
 import type { AlertPublisher } from '../../application/ports.ts';
 import { alertFacts, alertSubject, alertText } from '../../domain/alert-text.ts';
 import type { Alert } from '../../domain/alerts.ts';
@@ -16,19 +16,20 @@ export interface SnsAlertPublisherOptions {
 /** Alert publisher on SNS. Receivers may see a message twice and know it by its `alertId`. */
 export class SnsAlertPublisher implements AlertPublisher {
   private readonly options: SnsAlertPublisherOptions;
-  private readonly client: SNSClient;
+  private client: SNSClient | undefined;
 
   constructor(options: SnsAlertPublisherOptions) {
     this.options = options;
-    this.client = new SNSClient({
-      maxAttempts: 3,
-      requestHandler: { connectionTimeout: 1000, requestTimeout: 3000, throwOnRequestTimeout: true },
-      ...options.client,
-    });
   }
 
   /** @throws the SDK's error when SNS did not accept the message */
   async publish(alert: Alert): Promise<void> {
+    const { PublishCommand, SNSClient } = await import('./client.ts');
+    this.client ??= new SNSClient({
+      maxAttempts: 3,
+      requestHandler: { connectionTimeout: 1000, requestTimeout: 3000, throwOnRequestTimeout: true },
+      ...this.options.client,
+    });
     await this.client.send(
       new PublishCommand({
         TopicArn: this.options.topicArn,

@@ -2,7 +2,7 @@
  * The policy in force, read from SSM. Parameters change one by one, so a new set counts only when it is complete; until then,
  * and whenever SSM does not answer or a set is broken, the last good one stays in force.
  */
-import { GetParameterCommand, GetParametersByPathCommand, SSMClient, type SSMClientConfig } from '@aws-sdk/client-ssm';
+import type { SSMClient, SSMClientConfig } from '@aws-sdk/client-ssm';
 import type { Clock, PolicySource } from '../../application/ports.ts';
 import type { Policy } from '../../domain/policy.ts';
 
@@ -61,15 +61,10 @@ export class SsmPolicySource implements PolicySource {
   private refreshing: Promise<void> | undefined;
   private triedEpochMs = Number.NEGATIVE_INFINITY;
   private brokenSinceEpochMs: number | undefined;
-  private readonly client: SSMClient;
+  private client: SSMClient | undefined;
 
   constructor(options: SsmPolicySourceOptions) {
     this.options = options;
-    this.client = new SSMClient({
-      maxAttempts: 3,
-      requestHandler: { connectionTimeout: 1000, requestTimeout: 2000, throwOnRequestTimeout: true },
-      ...options.client,
-    });
   }
 
   /** @throws PolicyUnavailableError while no policy was ever loaded */
@@ -161,10 +156,11 @@ export class SsmPolicySource implements PolicySource {
   }
 
   private async readAll(): Promise<ReadonlyMap<string, string>> {
+    const { client, GetParametersByPathCommand } = await this.connection();
     const values = new Map<string, string>();
     let token: string | undefined;
     for (let page = 0; page < MAX_PAGES; page += 1) {
-      const answer = await this.client.send(
+      const answer = await client.send(
         new GetParametersByPathCommand({ Path: this.options.prefix, Recursive: true, MaxResults: 10, NextToken: token }),
       );
       for (const { Name, Value } of answer.Parameters ?? []) {
@@ -177,8 +173,20 @@ export class SsmPolicySource implements PolicySource {
   }
 
   private async readIndex(): Promise<string | undefined> {
-    const answer = await this.client.send(new GetParameterCommand({ Name: this.indexName }));
+    const { client, GetParameterCommand } = await this.connection();
+    const answer = await client.send(new GetParameterCommand({ Name: this.indexName }));
     return answer.Parameter?.Value;
+  }
+
+  /** Loads the SDK's client at its first use. */
+  private async connection() {
+    const { SSMClient, ...commands } = await import('./client.ts');
+    this.client ??= new SSMClient({
+      maxAttempts: 3,
+      requestHandler: { connectionTimeout: 1000, requestTimeout: 2000, throwOnRequestTimeout: true },
+      ...this.options.client,
+    });
+    return { client: this.client, ...commands };
   }
 
   private get indexName(): string {
