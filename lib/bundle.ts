@@ -66,7 +66,14 @@ export function bundleHandler(source: HandlerSource, folder: string): Bundle {
   const entry =
     typeof source === 'string'
       ? { entryPoints: [source] }
-      : { stdin: { contents: source.text, loader: 'ts' as const, resolveDir: join(ROOT, source.folder), sourcefile: 'handler.ts' } };
+      : {
+          stdin: {
+            contents: source.text,
+            loader: 'ts' as const,
+            resolveDir: join(ROOT, source.folder),
+            sourcefile: 'handler.ts',
+          },
+        };
   const { metafile } = buildSync({ ...OPTIONS, ...entry, outdir: folder });
   return filesOf(metafile);
 }
