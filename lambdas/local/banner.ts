@@ -1,4 +1,5 @@
 /** What a person reads once the local stages are ready: where to call, with which key, and who answers. */
+import type { Database } from './embedded-database.ts';
 import type { PlainKeys } from './key-ring.ts';
 import type { ProviderPlay } from './simulation.ts';
 
@@ -11,6 +12,7 @@ export interface BannerStage {
 
 export interface BannerFacts {
   readonly home: string;
+  readonly database: Pick<Database, 'kind' | 'endpoint'>;
   readonly stages: readonly BannerStage[];
   readonly keys: PlainKeys;
   readonly plays: readonly ProviderPlay[];
@@ -21,7 +23,7 @@ export function openAiBaseUrl(baseUrl: string): string {
   return `${baseUrl}/v1`;
 }
 
-export function banner({ home, stages, keys, plays }: BannerFacts): string {
+export function banner({ home, database, stages, keys, plays }: BannerFacts): string {
   const lines = ['', 'Tollgate is ready.', ''];
   for (const { stage, baseUrl } of stages) {
     lines.push(`  ${stage}`);
@@ -33,7 +35,9 @@ export function banner({ home, stages, keys, plays }: BannerFacts): string {
     }
     lines.push('');
   }
-  lines.push(`  Home: ${home} (database and keys; a restart goes on from there)`);
+  const kept = database.kind === 'given' ? 'keys' : 'database and keys';
+  lines.push(`  Home: ${home} (${kept}; a restart goes on from there)`);
+  lines.push(`  Database: ${databaseText(database)}`);
   const simulated = plays.find((play) => play.simulatedAt !== undefined)?.simulatedAt;
   if (simulated !== undefined) {
     const control = new URL('/control', simulated).href;
@@ -43,6 +47,19 @@ export function banner({ home, stages, keys, plays }: BannerFacts): string {
   if (example !== undefined) lines.push('', '  A first call:', '', example);
   lines.push('', '  Ctrl-C ends it; calls in flight are finished first.', '');
   return lines.join('\n');
+}
+
+function databaseText({ kind, endpoint }: BannerFacts['database']): string {
+  switch (kind) {
+    case 'given':
+      return `the one at ${endpoint} (TOLLGATE_DYNAMODB_ENDPOINT)`;
+    case 'dynoxide':
+      return `dynoxide at ${endpoint}`;
+    case 'dynamodb-local':
+      return `Amazon's DynamoDB Local at ${endpoint}`;
+    default:
+      return kind satisfies never;
+  }
 }
 
 function playedBy({ simulatedAt, reason }: ProviderPlay): string {

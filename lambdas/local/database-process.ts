@@ -25,8 +25,12 @@ export interface RunningDatabase {
   readonly endpoint: string;
 }
 
-/** The database's file in its folder: dynoxide's own name for it is free. */
-export const DYNOXIDE_FILE = 'tollgate.db';
+/** What an engine calls its file in the data folder. One cannot read the other's. */
+const DATA_FILES: Readonly<Record<DatabaseEngine, string>> = {
+  dynoxide: 'tollgate.db',
+  // Its own name for it, with -sharedDb.
+  'dynamodb-local': 'shared-local-instance.db',
+};
 
 const START_TIMEOUT_MS = 15_000;
 const STOP_TIMEOUT_MS = 5_000;
@@ -44,7 +48,7 @@ export function findDynoxide(): DatabaseProgram | undefined {
       '127.0.0.1',
       '--port',
       String(port),
-      ...(folder === undefined ? [] : ['--db-path', join(folder, DYNOXIDE_FILE)]),
+      ...(folder === undefined ? [] : ['--db-path', join(folder, DATA_FILES.dynoxide)]),
     ],
   };
 }
@@ -71,6 +75,17 @@ export function findDynamoDbLocal(jar: string | undefined): DatabaseProgram | un
       ...(folder === undefined ? ['-inMemory'] : ['-dbPath', folder]),
     ],
   };
+}
+
+/** The programs that are there, in the order in which a home takes them. */
+export function findPrograms(): readonly DatabaseProgram[] {
+  const found = [findDynoxide(), findDynamoDbLocal(process.env.TOLLGATE_DYNAMODB_LOCAL_JAR)];
+  return found.filter((program) => program !== undefined);
+}
+
+/** Engines that have written into a data folder. */
+export function enginesIn(dataFolder: string): readonly DatabaseEngine[] {
+  return (['dynoxide', 'dynamodb-local'] as const).filter((engine) => existsSync(join(dataFolder, DATA_FILES[engine])));
 }
 
 /**
@@ -112,12 +127,14 @@ export async function startProgram(
     }
     throw new LocalError(
       `the database (${program.engine}) ${failure ?? 'did not start'}: ${said || 'it said nothing'}`,
-      folder === undefined ? 'run it by hand to see why' : adviceFor(said, folder),
+      adviceFor(said, folder),
     );
   }
 }
 
-function adviceFor(said: string, folder: string): string {
+function adviceFor(said: string, folder: string | undefined): string {
+  if (/UnsupportedClassVersionError/.test(said)) return 'the java on the path is too old: DynamoDB Local needs Java 17 or newer';
+  if (folder === undefined) return 'run it by hand to see why';
   if (/not a valid SQLite|malformed|corrupt/i.test(said)) {
     return `its file in ${folder} is damaged and was left as it is: put a backup in its place, or move ${folder} away to begin with an empty ledger`;
   }

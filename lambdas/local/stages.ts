@@ -9,7 +9,7 @@ import type { Policy } from '../domain/policy.ts';
 import { formatProblem } from '../policy/index.ts';
 import type { BannerStage } from './banner.ts';
 import { localTableOf } from './books.ts';
-import { startDatabase } from './embedded-database.ts';
+import { type Database, startDatabase } from './embedded-database.ts';
 import { EnvironmentSecrets } from './environment-secrets.ts';
 import { openHome } from './home.ts';
 import { type PlainKeys, keysOfGroups } from './key-ring.ts';
@@ -36,6 +36,7 @@ export interface StartOptions {
 
 export interface RunningStages {
   readonly home: string;
+  readonly database: Pick<Database, 'kind' | 'endpoint'>;
   readonly stages: readonly BannerStage[];
   readonly keys: PlainKeys;
   readonly plays: readonly ProviderPlay[];
@@ -66,7 +67,7 @@ export async function startStages(options: StartOptions): Promise<RunningStages>
   };
   try {
     const say = (line: string): void => options.write(`${line}\n`);
-    const client = await openDatabase(home, say, closers);
+    const { database, client } = await openDatabase(home, say, closers);
     const secrets = new EnvironmentSecrets(options.variables);
     const version = packageVersion();
     const stages: LocalStage[] = [];
@@ -94,7 +95,7 @@ export async function startStages(options: StartOptions): Promise<RunningStages>
       await Promise.race([Promise.all(stages.map((stage) => stage.close(GRACE_MS))), hurry]);
       await closeAll();
     };
-    return { home, stages: opened, keys, plays, stop };
+    return { home, database, stages: opened, keys, plays, stop };
   } catch (error) {
     await closeAll();
     throw error;
@@ -115,12 +116,12 @@ async function openDatabase(
   home: string,
   warn: (line: string) => void,
   closers: (() => Promise<void>)[],
-): Promise<DynamoDBDocumentClient> {
+): Promise<{ readonly database: Database; readonly client: DynamoDBDocumentClient }> {
   const database = await startDatabase({ home, tables: LOCAL_STAGES.map(localTableOf), warn });
   closers.push(() => database.stop());
   const client = createDynamoClient({ endpoint: database.endpoint, requestTimeoutMs: DATABASE_TIMEOUT_MS });
   closers.push(async () => client.destroy());
-  return client;
+  return { database, client };
 }
 
 /** A server of its own for each provider of each stage: a fault given to one shows how a route goes on to the next. */

@@ -3,6 +3,7 @@ import { type BannerFacts, banner } from '../../../lambdas/local/banner.ts';
 
 const facts: BannerFacts = {
   home: '/home/of/mine',
+  database: { kind: 'dynoxide', endpoint: 'http://127.0.0.1:4000' },
   stages: [
     { stage: 'dev', baseUrl: 'http://127.0.0.1:4101', models: { team: "it's" } },
     { stage: 'prod', baseUrl: 'http://127.0.0.1:4102', models: {} },
@@ -33,4 +34,14 @@ test('its curl is quoted for a shell, whatever the model is called', () => {
 
 test('without a group that may call a model there is no example', () => {
   expect(banner({ ...facts, keys: { dev: {}, prod: { live: 'tg_prod_y' } } })).not.toContain('curl http://127.0.0.1:4101');
+});
+
+test.each([
+  ['dynoxide', /Database: dynoxide at http:\/\/127\.0\.0\.1:4000$/m],
+  ['dynamodb-local', /Database: Amazon's DynamoDB Local at http:\/\/127\.0\.0\.1:4000$/m],
+  ['given', /Database: the one at http:\/\/127\.0\.0\.1:4000 \(TOLLGATE_DYNAMODB_ENDPOINT\)/],
+] as const)('it says which database the money is in: %s', (kind, words) => {
+  const text = banner({ ...facts, database: { kind, endpoint: 'http://127.0.0.1:4000' } });
+  expect(text).toMatch(words);
+  expect(text.includes('database and keys')).toBe(kind !== 'given');
 });
