@@ -6,6 +6,7 @@
 import { Command, CommanderError } from 'commander';
 import { packageVersion } from '../lambdas/local/version.ts';
 import { explainError } from './commands/explain-error.ts';
+import { refuseEmptyOptions } from './commands/options.ts';
 import { EXIT } from './commands/outcome.ts';
 import { type Terminal, processTerminal } from './commands/terminal.ts';
 
@@ -38,7 +39,8 @@ async function main(words: readonly string[]): Promise<number> {
       .addHelpText('after', FOOTER)
       .showSuggestionAfterError(true)
       .exitOverride()
-      .configureOutput({ writeErr: (text) => void process.stderr.write(text) });
+      .configureOutput({ writeErr: (text) => void process.stderr.write(text) })
+      .hook('preAction', (_program, command) => refuseEmptyOptions(command));
     const asked = words.find((word) => !word.startsWith('-'));
     const named = asked === 'help' ? words.filter((word) => !word.startsWith('-'))[1] : asked;
     for (const [name, family] of Object.entries(FAMILIES)) {

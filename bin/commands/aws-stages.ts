@@ -31,7 +31,7 @@ export async function withAwsStages(
 ): Promise<void> {
   for (const stage of stages) {
     const { table, topicArn } = await deploymentOf(stage);
-    const policy = await deployedPolicy(stage, terminal);
+    const policy = await policyOf(stage);
     const client = createDynamoClient({ requestTimeoutMs: REQUEST_TIMEOUT_MS, connectTimeoutMs: REQUEST_TIMEOUT_MS });
     try {
       const reporter = terminalReporter(stage, (line) => terminal.say(line.trimEnd()));
@@ -43,13 +43,22 @@ export async function withAwsStages(
   }
 }
 
-/** The policy that a deployed stage has in force. @throws CommandError when there is none */
-export async function deployedPolicy(stage: string, terminal: Terminal): Promise<Policy> {
+/**
+ * The policy that a deployed stage has in force.
+ * @throws CommandError when the stage is not deployed, the SDK's errors when nobody can be asked: told by one look, without repeats
+ */
+export async function deployedPolicy(stage: string): Promise<Policy> {
+  await deploymentOf(stage);
+  return policyOf(stage);
+}
+
+async function policyOf(stage: string): Promise<Policy> {
   const source = new SsmPolicySource({
     prefix: policyPrefixOf(stage),
     decode: (values) => fromParameters(values, stage),
     clock: systemClock,
-    onProblem: (message) => terminal.say(`policy of stage ${stage}: ${message}`),
+    // A first load that fails also throws, and with the same words.
+    onProblem: () => undefined,
   });
   return source.current();
 }

@@ -24,6 +24,15 @@ export function onStage(command: Command): Command {
     .option('--json', 'print JSON');
 }
 
+/** Refuses `--home ""`, which is what an unset shell variable makes of `--home "$DIR"`: it would mean the working directory. */
+export function refuseEmptyOptions(command: Command): void {
+  for (const option of command.options) {
+    const value: unknown = command.getOptionValue(option.attributeName());
+    if (typeof value !== 'string' || value.trim() !== '') continue;
+    throw usageError(`${option.long ?? option.flags} is empty`, 'Give it a value, or leave the option out.');
+  }
+}
+
 /** The stage that was named. @throws CommandError when none was */
 export function theStage(options: Pick<StageOptions, 'stage'>): StageName {
   if (options.stage === undefined) throw usageError('which stage is meant?', 'Add --stage dev or --stage prod.');

@@ -97,19 +97,19 @@ function checkText(text: string, file: string, deployed: boolean): CheckedFile {
 }
 
 async function show(options: StageOptions, terminal: Terminal): Promise<void> {
-  const policy = await policyInForce(options, terminal);
+  const policy = await policyInForce(options);
   if (options.json === true) printJson(terminal, JSON.parse(JSON.stringify(policy, amountsAsDigits)));
   else terminal.data(describePolicy(policy));
 }
 
-async function policyInForce(options: StageOptions, terminal: Terminal): Promise<Policy> {
+async function policyInForce(options: StageOptions): Promise<Policy> {
   const stage = theStage(options);
   if (options.local === true) {
     const file = path.join(options.policy, `${stage}.yaml`);
     return loadPolicy(await readPolicyText(file), { file, deployed: false, atEpochMs: Date.now(), stage }).policy;
   }
   const { deployedPolicy } = await import('./aws-stages.ts');
-  return deployedPolicy(stage, terminal);
+  return deployedPolicy(stage);
 }
 
 /** Amounts are nano-USD (pico-USD a token for prices) and larger than JSON's numbers are exact: digits in a text. Never a key's hash. */
@@ -130,8 +130,17 @@ async function split(file: string, options: SplitOptions, terminal: Terminal): P
   }
   await mkdir(options.out, { recursive: true });
   for (const one of made) await writeFile(one.file, one.text, 'utf8');
+  const schema = await writeSchema(options);
   for (const warning of warnings) terminal.say(`warning: ${formatProblem(warning)}`);
-  if (options.json === true) printJson(terminal, { files: made.map((one) => ({ stage: one.stage, file: one.file })), warnings });
-  else for (const one of made) terminal.data(one.file);
+  if (options.json === true) {
+    printJson(terminal, { files: made.map((one) => ({ stage: one.stage, file: one.file })), schema, warnings });
+  } else for (const written of [...made.map((one) => one.file), schema]) terminal.data(written);
   terminal.say(`Check them: npx tollgate policy check ${made.map((one) => one.file).join(' ')}`);
+}
+
+/** The schema that the files name in their first line, beside them. One that stands there stays, unless all may be overwritten. */
+async function writeSchema({ out, force }: SplitOptions): Promise<string> {
+  const file = path.join(out, 'policy.schema.json');
+  if (force === true || !existsSync(file)) await writeFile(file, policyJsonSchemaText(), 'utf8');
+  return file;
 }

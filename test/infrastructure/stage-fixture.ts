@@ -1,5 +1,7 @@
 /** A stage's stack for template tests: a small policy of our own, nothing bundled, no environment. */
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { App } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import { parseUsd } from '../../lambdas/domain/money.ts';
@@ -85,9 +87,21 @@ function flags(): Record<string, unknown> {
   return typeof context === 'object' && context !== null ? { ...context } : {};
 }
 
+const assemblies: string[] = [];
+afterAll(() => {
+  for (const folder of assemblies.splice(0)) rmSync(folder, { recursive: true, force: true });
+});
+
+/** A folder for an app's assembly, which goes with the test file: CDK's own would stay in the system's. */
+function newAssembly(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'tollgate-assembly-'));
+  assemblies.push(folder);
+  return folder;
+}
+
 /** The stack as `bin/app.ts` would make it, its functions not bundled. */
 export function stackOf(stage: 'dev' | 'prod', changes: Partial<StageStackProps> = {}): StageStack {
-  const app = new App({ context: { ...flags(), 'aws:cdk:bundling-stacks': [] } });
+  const app = new App({ outdir: newAssembly(), context: { ...flags(), 'aws:cdk:bundling-stacks': [] } });
   return new StageStack(app, stage === 'prod' ? 'ProdStack' : 'DevStack', {
     ...(stage === 'prod' ? PRODUCTION : DEVELOPMENT),
     policy: policyOf(stage),

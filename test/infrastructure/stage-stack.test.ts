@@ -1,3 +1,4 @@
+import { Stage } from 'aws-cdk-lib';
 import { Match, Template } from 'aws-cdk-lib/assertions';
 import { LANE_INDEXES, TTL_ATTRIBUTE, tableDefinition } from '../../lambdas/adapters/dynamodb/table.ts';
 import { statementsOf, textOf } from './iam.ts';
@@ -293,4 +294,8 @@ test('a provider that may take longer than a function can run stops the synthesi
   const policy = policyOf('dev');
   const slow = policy.providers.map((provider) => ({ ...provider, timeoutMs: { ...provider.timeoutMs, total: 840_001 } }));
   expect(() => templateOf('dev', { policy: { ...policy, providers: slow } })).toThrow(/Lower timeout\.total/);
+});
+
+test('the assemblies of these tests lie in folders that go with them', () => {
+  expect(Stage.of(stackOf('dev'))?.outdir).toMatch(/tollgate-assembly-\w+$/);
 });

@@ -12,6 +12,7 @@ import { AwsResponder, wireError } from '../aws/aws-responder.ts';
 const TABLE = 'the-table-of-the-stack';
 const ROOT = path.join(import.meta.dirname, '..', '..', '..');
 
+let directory: string;
 let database: Database;
 let remove: () => Promise<void>;
 const removals: (() => Promise<void>)[] = [];
@@ -28,9 +29,8 @@ function put(name: string, value: string): number {
 }
 
 beforeAll(async () => {
-  const temporary = await temporaryDirectory();
-  remove = temporary.remove;
-  database = await startDatabase({ home: temporary.directory, tables: [TABLE] });
+  ({ directory, remove } = await temporaryDirectory());
+  database = await startDatabase({ home: directory, tables: [TABLE] });
   await ssm.start();
   const text = await readFile(path.join(ROOT, 'policy', 'prod.yaml'), 'utf8');
   const { policy } = loadPolicy(text, { file: 'prod.yaml', deployed: true, atEpochMs: Date.now() });
@@ -205,3 +205,18 @@ test('expired credentials end with 3', async () => {
   ssm.respond = respond;
   expect([code, stderr]).toEqual([3, expect.stringContaining('AWS_PROFILE')]);
 });
+
+test.each([[['wallet', 'list']], [['policy', 'show']]])(
+  'without a region %j says so in plain words, and nothing else',
+  async (words) => {
+    const home = path.join(directory, 'nobody');
+    const variables = { HOME: home, USERPROFILE: home, AWS_EC2_METADATA_DISABLED: 'true' };
+    const { code, stdout, stderr } = await tollgate([...words, '--stage', 'prod'], { variables });
+    expect([code, stdout]).toEqual([3, '']);
+    expect(stderr.split('\n')).toEqual([
+      'tollgate: no AWS region is set',
+      'Set AWS_REGION, or a region in your AWS profile; for the local stages add --local.',
+      '',
+    ]);
+  },
+);

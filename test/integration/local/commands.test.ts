@@ -204,11 +204,35 @@ describe('policy', () => {
     const file = path.join(directory, 'fragment.yaml');
     await writeFile(file, FRAGMENT);
     expect((await tollgate(['policy', 'split', file, '--out', out])).code).toBe(0);
-    expect((await readdir(out)).toSorted()).toEqual(['dev.yaml', 'prod.yaml']);
+    expect((await readdir(out)).toSorted()).toEqual(['dev.yaml', 'policy.schema.json', 'prod.yaml']);
     expect((await tollgate(['policy', 'check', path.join(out, 'dev.yaml')])).code).toBe(0);
+    for (const stage of ['dev', 'prod']) {
+      const named = /^# yaml-language-server: \$schema=(\S+)$/m.exec(
+        await readFile(path.join(out, `${stage}.yaml`), 'utf8'),
+      )?.[1];
+      expect(JSON.parse(await readFile(path.join(out, named ?? 'no schema is named'), 'utf8'))).toHaveProperty(
+        'properties.stage',
+      );
+    }
     await writeFile(path.join(out, 'dev.yaml'), 'mine');
     const again = await tollgate(['policy', 'split', file, '--out', out]);
     expect([again.code, await readFile(path.join(out, 'dev.yaml'), 'utf8')]).toEqual([1, 'mine']);
     expect((await tollgate(['policy', 'split', file, '--out', out, '--force'])).code).toBe(0);
+  });
+});
+
+describe('an empty option', () => {
+  test.each([
+    ['--home', ['wallet', 'list', '--stage', 'dev', '--local', '--home', '']],
+    ['--home', ['start', '--dev-port', '0', '--prod-port', '0', '--home', ' ']],
+    ['--policy', ['policy', 'show', '--stage', 'dev', '--local', '--policy', '']],
+    ['--policy', ['policy', 'check', '--policy', '']],
+    ['--out', ['policy', 'split', 'fragment.yaml', '--out', '']],
+    ['--user', ['keys', 'create', '--stage', 'dev', '--local', '--group', 'team', '--user', '']],
+    ['--id', ['wallet', 'fund', 'team_one', '--stage', 'dev', '--local', '--usd', '1', '--id', '']],
+  ])('%s is refused before anything is done: %j', async (option, words) => {
+    const { code, stdout, stderr } = await tollgate(words);
+    expect([code, stdout]).toEqual([2, '']);
+    expect(stderr).toContain(`tollgate: ${option} is empty`);
   });
 });
