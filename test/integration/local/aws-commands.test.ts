@@ -106,11 +106,11 @@ test('the policy shown is the one in Parameter Store', async () => {
 });
 
 async function editedProd(from: string, to: string): Promise<string> {
-  const { directory, remove: removeIt } = await temporaryDirectory();
-  removals.push(removeIt);
+  const temporary = await temporaryDirectory();
+  removals.push(temporary.remove);
   const text = await readFile(path.join(ROOT, 'policy', 'prod.yaml'), 'utf8');
   expect(text).toContain(from);
-  const file = path.join(directory, 'prod.yaml');
+  const file = path.join(temporary.directory, 'prod.yaml');
   await writeFile(file, text.replace(from, to), 'utf8');
   return file;
 }
