@@ -94,9 +94,9 @@ test('first use: concurrent first calls of an unknown user share that user’s o
   await world.fund('1000.00');
   const processes = [world.open(), world.open()];
   const answers = await Promise.all(
-    Array.from({ length: 20 }, (_, n) => processes[n % 2]?.(ask(1), { 'x-tollgate-user': 'newcomer' })),
+    processes.flatMap((call) => Array.from({ length: 10 }, () => call(ask(1), { 'x-tollgate-user': 'newcomer' }))),
   );
-  expect(answers.filter((answer) => answer?.status === 200)).toHaveLength(2);
+  expect(answers.filter(({ status }) => status === 200)).toHaveLength(2);
 });
 
 test('ledger down: 503, and nothing is sent', async () => {
@@ -186,8 +186,8 @@ test('replicas: three processes have one limit, not three', async () => {
   const world = realMoney(stage([budget('day', '500.00')]), () => billed(1, 75));
   await world.fund('1000.00');
   const processes = [world.open(), world.open(), world.open()];
-  const answers = await Promise.all(Array.from({ length: 21 }, (_, n) => processes[n % 3]?.(ask(75))));
-  const through = answers.filter((answer) => answer?.status === 200).length;
+  const answers = await Promise.all(processes.flatMap((call) => Array.from({ length: 7 }, () => call(ask(75)))));
+  const through = answers.filter(({ status }) => status === 200).length;
   expect(through).toBeGreaterThan(0);
   expect(through).toBeLessThanOrEqual(6);
   expect(world.sends).toHaveLength(through);
