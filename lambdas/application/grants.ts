@@ -123,8 +123,9 @@ export class Grants {
           fresh = true;
           continue;
         }
-        const refusal = await this.makeRoom(tightest, chain, laneId, head.estimateNanoUsd - idle, persistence);
-        short = refusal ?? { pot: tightest.pot, state: states.get(tightest.pot.key), sums: NOTHING };
+        const before = states.get(tightest.pot.key);
+        const refusal = await this.makeRoom(tightest, before, chain, laneId, head.estimateNanoUsd - idle, persistence);
+        short = refusal ?? { pot: tightest.pot, state: before, sums: NOTHING };
         if (refusal === undefined) {
           // What was freed is for whoever is first: with many callers near the end, not at the same instant.
           if (round > 0) await this.persistence.clock.sleep(backoffMs(round, this.persistence.random));
@@ -242,6 +243,7 @@ export class Grants {
   /** Frees `need` in the tightest pot. Undefined: look again. Otherwise the facts of the refusal. */
   private async makeRoom(
     tightest: TightPot,
+    before: PotState | undefined,
     chain: Chain,
     lane: LaneId,
     needNanoUsd: NanoUsd,
@@ -258,6 +260,7 @@ export class Grants {
       untilEpochMs: now + DRY_MS,
       heldNanoUsd: result.heldNanoUsd,
       unflushedNanoUsd: result.unflushedNanoUsd,
+      settledNanoUsd: before?.settledNanoUsd ?? 0n,
     };
     this.rememberDry(pot.key, mark);
     if (state !== undefined && this.holdsStill(mark, state, now)) await this.tellDry(pot.key, mark);
@@ -277,12 +280,12 @@ export class Grants {
     this.distrustBeforeEpochMs = this.persistence.clock.now();
   }
 
-  /** Once the pot tells that its lanes have another sum, the mark is out of date. */
+  /** Once the pot tells of a flush since, or that its lanes have another sum, the mark is out of date. */
   private holdsStill(mark: DryMark, state: PotState | undefined, now: number): boolean {
     const markedAtEpochMs = mark.untilEpochMs - DRY_MS;
     // A mark from the future is from another clock: nobody knows how old it is.
     if (mark.untilEpochMs <= now || markedAtEpochMs > now || markedAtEpochMs <= this.distrustBeforeEpochMs) return false;
-    return mark.heldNanoUsd + mark.unflushedNanoUsd === escrowOf(state);
+    return mark.settledNanoUsd === (state?.settledNanoUsd ?? 0n) && mark.heldNanoUsd + mark.unflushedNanoUsd === escrowOf(state);
   }
 
   private rememberDry(key: PotKey, mark: DryMark): void {

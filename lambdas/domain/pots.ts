@@ -75,6 +75,8 @@ export interface DryMark {
   readonly untilEpochMs: number;
   readonly heldNanoUsd: NanoUsd;
   readonly unflushedNanoUsd: NanoUsd;
+  /** Settled in the pot before the look: a flush since then makes the sums untrue, whatever their total is. */
+  readonly settledNanoUsd: NanoUsd;
 }
 
 export interface AlertMarker {

@@ -8,4 +8,5 @@ export const REGRESSIONS: readonly { readonly name: string; readonly seed: numbe
   { name: 'calm', seed: 1, why: 'a refusal rested on a pot read before another process had given money back' },
   { name: 'calm', seed: 8, why: 'a flush between two reads made spent money look held' },
   { name: 'edge', seed: 5, why: 'the first profile in which an expiry met an entry' },
+  { name: 'calm', seed: 50_165, why: 'a dry mark was believed although a flush and a new hold of the same size lay between' },
 ];

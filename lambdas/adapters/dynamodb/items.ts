@@ -61,8 +61,11 @@ export function readPotItem(item: PlainItem): PotState {
 
 function readDry(reader: ItemReader): Pick<PotState, 'dry'> {
   const untilEpochMs = reader.optionalInteger('dry');
-  if (untilEpochMs === undefined) return {};
-  return { dry: { untilEpochMs, heldNanoUsd: reader.amount('dh'), unflushedNanoUsd: reader.amount('du') } };
+  const settledNanoUsd = reader.optionalAmount('ds');
+  // A mark of an earlier version does not say what was settled: it is none.
+  if (untilEpochMs === undefined || settledNanoUsd === undefined) return {};
+  const dry = { untilEpochMs, heldNanoUsd: reader.amount('dh'), unflushedNanoUsd: reader.amount('du'), settledNanoUsd };
+  return { dry };
 }
 
 function readMarkers(reader: ItemReader): Record<string, AlertMarker> {

@@ -223,10 +223,11 @@ export class DynamoLedgerStore extends LedgerReads implements LedgerStore {
   }
 
   async markDry(pot: PotKey, mark: DryMark): Promise<void> {
+    const { untilEpochMs: until, heldNanoUsd: held, unflushedNanoUsd: unflushed, settledNanoUsd: settled } = mark;
     const change = {
-      update: ['SET #dry = :until, #dh = :held, #du = :unflushed'],
+      update: ['SET #dry = :until, #dh = :held, #du = :unflushed, #ds = :settled'],
       condition: CLAUSES.potExists,
-      values: { until: mark.untilEpochMs, held: mark.heldNanoUsd, unflushed: mark.unflushedNanoUsd },
+      values: { until, held, unflushed, settled },
     };
     await this.table.update('markDry', potItemKey(pot), change);
   }

@@ -1,6 +1,7 @@
 import type { Held, HoldResult } from '../../../lambdas/application/payments.ts';
 import { LedgerUnavailableError } from '../../../lambdas/application/payments.ts';
 import { verifyLedger } from '../../../lambdas/application/verify.ts';
+import type { LaneState } from '../../../lambdas/domain/pots.ts';
 import { limit, makeLedger, makePolicy, payment } from '../../support/ledger.ts';
 
 async function fund(ledger: ReturnType<typeof makeLedger>, wallet: string, amount: bigint, id = `fund-${wallet}`) {
@@ -55,6 +56,28 @@ test('a dry pot is marked, so that another process refuses without looking throu
   expect(await ask()).toEqual(['reserve', 'readPots']);
   ledger.clock.advance(1_001);
   expect(await ask()).toContain('lanesOf');
+});
+
+test('a dry mark is out of date once spend was flushed, also when a new hold of the same size makes up for it', async () => {
+  const ledger = makeLedger({ processes: 3 });
+  const policy = makePolicy({ budgets: [limit('day', 200n)] });
+  await fund(ledger, 'team_dev', 1_000n);
+  const [first, second, third] = ledger.gateways;
+  await first?.hold(payment(policy, 40n));
+  const spent = await first?.hold(payment(policy, 53n));
+  if (spent?.ok) await first?.settle(spent.held, 53n, {});
+  ledger.clock.advance(1);
+  expect(await first?.hold(payment(policy, 130n))).toMatchObject({ ok: false, refusal: { code: 'funds_reserved' } });
+  const lanes: LaneState[] = [];
+  for await (const page of ledger.truth.allLanes()) lanes.push(...page);
+  const [lane] = lanes;
+  if (lane === undefined) throw new Error('no lane');
+  expect(await ledger.truth.flush([{ lane, amountNanoUsd: 53n }])).toBe(true);
+  expect((await second?.hold(payment(policy, 53n)))?.ok).toBe(true);
+  expect(await third?.hold(payment(policy, 130n))).toMatchObject({
+    ok: false,
+    refusal: { code: 'funds_reserved', spentNanoUsd: 53n, reservedNanoUsd: 93n },
+  });
 });
 
 test('a settled call frees what it did not use, for the next one', async () => {
