@@ -51,7 +51,9 @@ export function levelOf(
   }
   const base = state?.baseNanoUsd ?? 0n;
   const funded = state?.fundedNanoUsd ?? 0n;
-  return { spentNanoUsd: settled - base, limitNanoUsd: funded - base, limitName: `${funded}-${base}` };
+  // A top-up arms every percent anew; a withdrawal keeps the name, so that what was told is not told again.
+  const toppedUp = funded + (state?.withdrawnNanoUsd ?? 0n);
+  return { spentNanoUsd: settled - base, limitNanoUsd: funded - base, limitName: `${toppedUp}-${base}` };
 }
 
 export function markerName(percent: number, level: Level): string {

@@ -57,6 +57,8 @@ export interface PotState {
   readonly availableNanoUsd: NanoUsd;
   /** Wallet: all top-ups less withdrawals. */
   readonly fundedNanoUsd: NanoUsd;
+  /** Wallet: all withdrawals. With `funded` it is the sum of the top-ups, which tells one top-up from the next. */
+  readonly withdrawnNanoUsd: NanoUsd;
   /** Wallet: `settled` at the last top-up, from which its percent counts. */
   readonly baseNanoUsd: NanoUsd;
   /** Limit: settled plus everything out in lanes. */

@@ -31,6 +31,7 @@ export function untouchedLimit(key: PotKey): PotState {
     kind: 'limit',
     availableNanoUsd: 0n,
     fundedNanoUsd: 0n,
+    withdrawnNanoUsd: 0n,
     baseNanoUsd: 0n,
     committedNanoUsd: 0n,
     settledNanoUsd: 0n,
@@ -49,6 +50,8 @@ export function readPotItem(item: PlainItem): PotState {
     kind: wallet ? 'wallet' : 'limit',
     availableNanoUsd: wallet ? reader.amount('available') : 0n,
     fundedNanoUsd: wallet ? reader.amount('funded') : 0n,
+    // Only a withdrawal writes it.
+    withdrawnNanoUsd: reader.optionalAmount('withdrawn') ?? 0n,
     // Only a top-up writes it; until the first one everything counts.
     baseNanoUsd: reader.optionalAmount('base') ?? 0n,
     committedNanoUsd: wallet ? 0n : reader.amount('committed'),

@@ -273,7 +273,7 @@ export class DynamoLedgerStore extends LedgerReads implements LedgerStore {
     const key = walletPotKey(record.walletId);
     const amount = record.amountNanoUsd;
     const withdrawal: ItemChange = {
-      update: ['ADD #available :amount, #funded :amount'],
+      update: ['ADD #available :amount, #funded :amount, #withdrawn :withdrawn'],
       condition: CLAUSES.walletHasFree,
       values: { amount, withdrawn: -amount },
     };

@@ -310,7 +310,8 @@ export class MemoryLedgerStore implements LedgerStore {
     if (withdrawal && before.availableNanoUsd < -record.amountNanoUsd) {
       return { applied: false, reason: 'short', availableNanoUsd: before.availableNanoUsd };
     }
-    const moved = applied(before, { available: record.amountNanoUsd, funded: record.amountNanoUsd });
+    const { amountNanoUsd: amount } = record;
+    const moved = applied(before, { available: amount, funded: amount, withdrawn: withdrawal ? -amount : 0n });
     const wallet = withdrawal ? moved : { ...moved, baseNanoUsd: before.settledNanoUsd };
     this.pots.set(key, wallet);
     this.topUps.set(record.id, record);

@@ -7,6 +7,7 @@ import type { PotKey, PotState } from '../../domain/pots.ts';
 export interface PotDelta {
   readonly available?: NanoUsd;
   readonly funded?: NanoUsd;
+  readonly withdrawn?: NanoUsd;
   readonly committed?: NanoUsd;
   readonly settled?: NanoUsd;
 }
@@ -23,6 +24,7 @@ export function emptyPot(key: PotKey): PotState {
     kind: isWalletKey(key) ? 'wallet' : 'limit',
     availableNanoUsd: 0n,
     fundedNanoUsd: 0n,
+    withdrawnNanoUsd: 0n,
     baseNanoUsd: 0n,
     committedNanoUsd: 0n,
     settledNanoUsd: 0n,
@@ -54,6 +56,7 @@ export function applied(state: PotState, delta: PotDelta): PotState {
     ...state,
     availableNanoUsd: state.availableNanoUsd + (delta.available ?? 0n),
     fundedNanoUsd: state.fundedNanoUsd + (delta.funded ?? 0n),
+    withdrawnNanoUsd: state.withdrawnNanoUsd + (delta.withdrawn ?? 0n),
     committedNanoUsd: state.committedNanoUsd + (delta.committed ?? 0n),
     settledNanoUsd: state.settledNanoUsd + (delta.settled ?? 0n),
   };

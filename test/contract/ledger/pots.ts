@@ -36,7 +36,7 @@ export function describePots(under: StoreUnderTest): void {
       const record = { id: 'inv-1', walletId: 'team_dev', amountNanoUsd: 70n, atEpochMs: NOW };
       expect(await store.topUp(record)).toMatchObject({
         applied: true,
-        wallet: { availableNanoUsd: 70n, fundedNanoUsd: 70n, settledNanoUsd: 0n, baseNanoUsd: 0n },
+        wallet: { availableNanoUsd: 70n, fundedNanoUsd: 70n, withdrawnNanoUsd: 0n, settledNanoUsd: 0n, baseNanoUsd: 0n },
       });
       const repeat = { ...record, amountNanoUsd: 80n, walletId: 'other' };
       expect(await store.topUp(repeat)).toEqual({ applied: false, reason: 'repeated', amountNanoUsd: 70n, walletId: 'team_dev' });
@@ -60,7 +60,7 @@ export function describePots(under: StoreUnderTest): void {
       expect(await gather(store.allTopUps())).toHaveLength(1);
       expect(await store.topUp({ ...out, amountNanoUsd: -400n })).toMatchObject({
         applied: true,
-        wallet: { availableNanoUsd: 0n, fundedNanoUsd: 100n, baseNanoUsd: 0n },
+        wallet: { availableNanoUsd: 0n, fundedNanoUsd: 100n, withdrawnNanoUsd: 400n, baseNanoUsd: 0n },
       });
       expect(await store.topUp(out)).toEqual({ applied: false, reason: 'repeated', amountNanoUsd: -400n, walletId: 'team_dev' });
       expect(await broken(store)).toEqual([]);

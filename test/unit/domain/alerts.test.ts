@@ -20,6 +20,7 @@ function potState(more: Partial<PotState>): PotState {
     kind: 'limit',
     availableNanoUsd: 0n,
     fundedNanoUsd: 0n,
+    withdrawnNanoUsd: 0n,
     baseNanoUsd: 0n,
     committedNanoUsd: 0n,
     settledNanoUsd: 0n,
@@ -70,6 +71,8 @@ test('a wallet’s level counts from its last top-up', () => {
   expect(levelOf(WALLET, state, 5n)).toEqual({ spentNanoUsd: 15n, limitNanoUsd: 100n, limitName: '140-40' });
   expect(levelOf(WALLET, undefined)).toEqual({ spentNanoUsd: 0n, limitNanoUsd: 0n, limitName: '0-0' });
   expect(markerName(90, levelOf(WALLET, state))).toBe('90_140-40');
+  const withdrawn = { ...state, fundedNanoUsd: 110n, withdrawnNanoUsd: 30n };
+  expect(levelOf(WALLET, withdrawn)).toEqual({ spentNanoUsd: 10n, limitNanoUsd: 70n, limitName: '140-40' });
 });
 
 test('nothing is crossed before anything is spent, and exactly at the percent it is', () => {

@@ -113,6 +113,27 @@ test('a wallet’s percent counts from its last top-up', async () => {
   expect(told()).toEqual([50, 50]);
 });
 
+test('a withdrawal fires the percents that it passes, and those told before stay silent, the block too', async () => {
+  const { ledger, spend, policy, told } = await spender({ walletThresholds: makePolicy().costTracking.budgetAlerts }, 1_000n);
+  const withdraw = async (amount: bigint, id: string) => ledger.wallets.withdraw(policy, 'team_dev', amount, id);
+  await spend(600n);
+  expect(told()).toEqual([50]);
+  await withdraw(100n, 'to-900');
+  await ledger.keeper.pass(policy);
+  expect(told()).toEqual([50]);
+  await withdraw(240n, 'to-660');
+  expect(told()).toEqual([50, 90]);
+  expect((await spend(100n)).ok).toBe(false);
+  expect(told()).toEqual([50, 90, 100]);
+  await withdraw(60n, 'to-600');
+  expect((await spend(100n)).ok).toBe(false);
+  await ledger.keeper.pass(policy);
+  expect(told()).toEqual([50, 90, 100]);
+  await ledger.wallets.fund(policy, 'team_dev', 1_000n, 'again');
+  await spend(500n);
+  expect(told()).toEqual([50, 90, 100, 50]);
+});
+
 test('an empty wallet is told at its first refusal', async () => {
   const ledger = makeLedger();
   const policy = makePolicy({ walletThresholds: makePolicy().costTracking.budgetAlerts });
