@@ -2,11 +2,12 @@
  * Takes the money of one call: picks a lane, reserves in one conditional write, and fills the lane when it is short.
  * Every physical send has its own hold id, so that a lost reply can never be paid twice.
  */
-import { type Entry, makeHoldId } from '../domain/entries.ts';
+import { makeHoldId } from '../domain/entries.ts';
 import type { NanoUsd } from '../domain/money.ts';
 import type { Chain, Hold, LaneId, LaneState, PotKey } from '../domain/pots.ts';
 import { Grants, type PotRefusal } from './grants.ts';
-import { type Persistence, backoffMs, isTransient, persist } from './persistence.ts';
+import type { PendingVoids } from './pending-voids.ts';
+import { type Persistence, backoffMs, isTransient } from './persistence.ts';
 import { type LedgerStore, NotAppliedError, type ReserveOutcome, UnknownOutcomeError } from './ports.ts';
 
 export type LaneHoldResult =
@@ -28,12 +29,14 @@ export class Lanes {
   private readonly laneCounts = new Map<string, number>();
   private readonly store: LedgerStore;
   private readonly grants: Grants;
+  private readonly voids: PendingVoids;
   private readonly persistence: Persistence;
   private readonly limits: LaneLimits;
 
-  constructor(store: LedgerStore, grants: Grants, persistence: Persistence, limits: LaneLimits = DEFAULT_LANE_LIMITS) {
+  constructor(store: LedgerStore, grants: Grants, voids: PendingVoids, persistence: Persistence, limits: LaneLimits) {
     this.store = store;
     this.grants = grants;
+    this.voids = voids;
     this.persistence = persistence;
     this.limits = limits;
   }
@@ -65,7 +68,8 @@ export class Lanes {
       } catch (error) {
         if (error instanceof UnknownOutcomeError) {
           lostReplies += 1;
-          await this.voidHold(chain, lane, hid, hold, giveUpAtEpochMs);
+          // Nobody knows whether the hold stands, and nothing was sent for it.
+          await this.voids.declare(chain, lane, hid, hold, giveUpAtEpochMs);
         }
         if (!isTransient(error) || lostReplies > MOST_LOST_REPLIES || clock.now() >= giveUpAtEpochMs) throw error;
         await clock.sleep(backoffMs(attempt, random));
@@ -108,33 +112,6 @@ export class Lanes {
     // A user's pot is in no lane: what is committed and not settled is held.
     const heldNanoUsd = (state?.committedNanoUsd ?? 0n) - (state?.settledNanoUsd ?? 0n);
     return { pot, state, sums: { idleNanoUsd: 0n, heldNanoUsd, unflushedNanoUsd: 0n } };
-  }
-
-  /**
-   * Nobody knows whether the hold stands. Nothing was sent for it, so it is declared void: whoever finds it settles it
-   * at 0. Best effort: without the entry it expires by policy.
-   */
-  private async voidHold(chain: Chain, lane: LaneId, hid: string, hold: Hold, untilEpochMs: number): Promise<void> {
-    const entry: Entry = {
-      hid,
-      status: 'VOID',
-      chargeNanoUsd: 0n,
-      lossNanoUsd: 0n,
-      estimateNanoUsd: hold.estimateNanoUsd,
-      lane,
-      chain: [chain.wallet.key, ...chain.limits.map((pot) => pot.key)],
-      direct: hold.direct,
-      atEpochMs: this.persistence.clock.now(),
-      detail: { outcome: 'void', group: chain.groupId, provider: chain.providerId },
-    };
-    try {
-      const put = await persist(() => this.store.putEntry(entry), { ...this.persistence, untilEpochMs }, 3);
-      if (put.ok || put.existing.status === 'VOID') {
-        await this.store.settle({ lane, hid, hold, chargeNanoUsd: 0n });
-      }
-    } catch (error) {
-      if (!isTransient(error)) throw error;
-    }
   }
 
   private countOf(hash: string): number {

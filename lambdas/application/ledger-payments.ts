@@ -20,6 +20,7 @@ import {
   type Payments,
   type Statement,
 } from './payments.ts';
+import { PendingVoids } from './pending-voids.ts';
 import { type Persistence, isTransient, persist } from './persistence.ts';
 import type { Fingerprint, LedgerStore } from './ports.ts';
 import { refusalOf } from './refusal.ts';
@@ -49,6 +50,7 @@ export class LedgerPayments implements Payments {
   private readonly settling = new Set<Promise<void>>();
   private readonly watch = new SpendWatch();
   private readonly grants: Grants;
+  private readonly voids: PendingVoids;
   private readonly lanes: Lanes;
   private readonly nextWindow: NextWindow;
   private readonly statements: Statements;
@@ -58,12 +60,15 @@ export class LedgerPayments implements Payments {
     this.deps = deps;
     const { store, persistence } = deps;
     this.grants = new Grants(store, persistence, this.watch);
-    this.lanes = new Lanes(store, this.grants, persistence, deps.laneLimits ?? DEFAULT_LANE_LIMITS);
+    this.voids = new PendingVoids(store, persistence, deps.reporter);
+    this.lanes = new Lanes(store, this.grants, this.voids, persistence, deps.laneLimits ?? DEFAULT_LANE_LIMITS);
     this.nextWindow = new NextWindow(this.grants, persistence);
     this.statements = new Statements(store, persistence);
   }
 
   async hold(request: PaymentRequest): Promise<HoldResult> {
+    // A Lambda was frozen since its last call.
+    if (!this.voids.isEmpty) this.track(this.underWay, this.voids.retry());
     try {
       const giveUpAtEpochMs = this.lanes.patienceEndsAtEpochMs();
       const first = await this.tryWallets(request, giveUpAtEpochMs);

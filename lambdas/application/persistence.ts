@@ -6,6 +6,8 @@ export interface Persistence {
   readonly random: Random;
   /** Nothing is tried again after this instant. @default never */
   readonly untilEpochMs?: number;
+  /** How often an operation is tried. @default 8 */
+  readonly tries?: number;
 }
 
 const FIRST_WAIT_MS = 25;
@@ -21,8 +23,8 @@ export function backoffMs(attempt: number, random: Random): number {
  * Repeats an operation that is safe to repeat, whatever became of the last try.
  * @throws the last error after 8 tries or when the time is over, and any other error at once
  */
-export async function persist<T>(operation: () => Promise<T>, persistence: Persistence, tries = TRIES): Promise<T> {
-  const { clock, random, untilEpochMs = Number.POSITIVE_INFINITY } = persistence;
+export async function persist<T>(operation: () => Promise<T>, persistence: Persistence): Promise<T> {
+  const { clock, random, untilEpochMs = Number.POSITIVE_INFINITY, tries = TRIES } = persistence;
   for (let attempt = 0; ; attempt += 1) {
     try {
       return await operation();

@@ -1,5 +1,7 @@
 /** Random traffic over a network that loses requests and replies: whatever happens, the money agrees at the end. */
 import fc from 'fast-check';
+import type { LedgerStore } from '../../lambdas/application/ports.ts';
+import type { Entry } from '../../lambdas/domain/entries.ts';
 import type { Held } from '../../lambdas/application/payments.ts';
 import { LedgerUnavailableError } from '../../lambdas/application/payments.ts';
 import { verifyLedger } from '../../lambdas/application/verify.ts';
@@ -38,7 +40,15 @@ const faults = fc.record({
   lostReply: fc.constantFrom(0, 0.03, 0.1),
 });
 
-test('no fault, crash or race makes a pot pass its limit, charges a call twice, or strands money', async () => {
+async function chargesOf(store: LedgerStore, isMeant: (hid: string) => boolean): Promise<readonly Entry[]> {
+  const found: Entry[] = [];
+  for await (const page of store.allEntries()) {
+    found.push(...page.filter(({ hid, chargeNanoUsd }) => chargeNanoUsd > 0n && isMeant(hid)));
+  }
+  return found;
+}
+
+test('no fault, crash or race makes a pot pass its limit, charges a call twice, or strands money, or makes a caller pay for what was never sent', async () => {
   const property = fc.asyncProperty(
     fc.nat(),
     faults,
@@ -56,6 +66,8 @@ test('no fault, crash or race makes a pot pass its limit, charges a call twice, 
       await ledger.truth.topUp(fund);
       const late: { readonly held: Held; readonly gateway: (typeof ledger.gateways)[number]; readonly actual: bigint }[] = [];
 
+      /** Holds that a caller was given: nothing was sent for any other, so no other may cost anything. */
+      const given = new Set<string>();
       const run = async (one: Call) => {
         const gateway = ledger.gateways[one.process];
         if (gateway === undefined) throw new Error('no such process');
@@ -65,6 +77,7 @@ test('no fault, crash or race makes a pot pass its limit, charges a call twice, 
           throw error;
         });
         if (!result?.ok) return;
+        given.add(result.held.hid);
         const actual = (BigInt(one.bound) * BigInt(one.share)) / 100n;
         if (one.fate === 'crash') return;
         if (one.fate === 'late') late.push({ held: result.held, gateway, actual });
@@ -93,6 +106,7 @@ test('no fault, crash or race makes a pot pass its limit, charges a call twice, 
       }
       const report = await verifyLedger(ledger.truth, true);
       expect(report.findings).toEqual([]);
+      expect(await chargesOf(ledger.truth, (hid) => !given.has(hid))).toEqual([]);
       expect(report.heldNanoUsd).toBe(0n);
       expect(report.spentNanoUsd).toBe(report.entriesNanoUsd);
       expect(report.lanes).toBe(0);

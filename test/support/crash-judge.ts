@@ -80,7 +80,8 @@ function judgeStrays(world: World, entries: ReadonlyMap<string, Entry>, verdict:
   const known = new Set(world.records.map(({ hid }) => hid));
   return [...entries.values()].flatMap((entry) => {
     if (known.has(entry.hid)) return [];
-    if (entry.status === 'VOID' && entry.chargeNanoUsd === 0n) return [];
+    // LATE at 0: the keeper decided it first, and what it charged was given back.
+    if ((entry.status === 'VOID' || entry.status === 'LATE') && entry.chargeNanoUsd === 0n) return [];
     if (verdict.crashed && isByPolicy(entry, verdict.policy)) return [];
     return [`hold ${entry.hid}, which nobody was given, is ${entry.status} at ${entry.chargeNanoUsd}`];
   });

@@ -44,6 +44,8 @@ export interface Scenario {
   readonly outcome?: string;
   /** Two outcomes are as good: it is a race. */
   readonly either?: string;
+  /** Something in the background pushes the world's one clock beside a hold. */
+  readonly inBackground?: boolean;
 }
 
 export interface Replay {

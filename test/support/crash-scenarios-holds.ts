@@ -78,6 +78,23 @@ export const CALLS: readonly Scenario[] = [
     }),
   ),
   {
+    name: 'a reserve: reply lost, and the store takes no void for a while',
+    inBackground: true,
+    policy: makePolicy(ROOMY),
+    ownFaults: 8,
+    setup: async ({ world, helper, victim, policy }) => {
+      await world.fund(10_000n);
+      await call(helper, policy, 400n, 0n);
+      victim.tracer.script('store.reserve', 1, { fault: 'reply lost' });
+      for (let nth = 1; nth <= 5; nth += 1) victim.tracer.script('store.putEntry', nth, { fault: 'request lost' });
+    },
+    run: async (stage) => {
+      const outcome = await pays()(stage);
+      for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => void setImmediate(resolve));
+      return outcome;
+    },
+  },
+  {
     name: 'a settlement that is repeated',
     policy: makePolicy(ROOMY),
     ownFaults: 2,

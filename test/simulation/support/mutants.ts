@@ -283,7 +283,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'settle without an entry when the entry is not acknowledged',
     file: 'application/settlement.ts',
     find: 'const put = await putWithOrWithoutDetail(store, persistence, entry);',
-    replace: 'const put = await persist(() => store.putEntry(entry), persistence, 2).catch(() => ({ ok: true as const }));',
+    replace: 'const put = await persist(() => store.putEntry(entry), { ...persistence, tries: 2 }).catch(() => ({ ok: true as const }));',
     profiles: ['edge', 'chaos'],
   },
   {
@@ -296,7 +296,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'no VOID after a lost reply',
     file: 'application/lanes.ts',
-    find: 'await this.voidHold(chain, lane, hid, hold, giveUpAtEpochMs);',
+    find: 'await this.voids.declare(chain, lane, hid, hold, giveUpAtEpochMs);',
     replace: '',
     profiles: ['chaos'],
   },
@@ -304,7 +304,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'VOID of a hold that was answered',
     file: 'application/lanes.ts',
     find: 'if (outcome.ok) {',
-    replace: `if (outcome.ok && attempt > 0) await this.voidHold(chain, lane, hid, hold);
+    replace: `if (outcome.ok && attempt > 0) await this.voids.declare(chain, lane, hid, hold, giveUpAtEpochMs);
       if (outcome.ok) {`,
     profiles: ['chaos'],
   },

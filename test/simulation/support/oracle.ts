@@ -48,6 +48,8 @@ export class Oracle {
   private readonly statuses = new Map<string, EntryStatus>();
   /** Reserves without an answer, for which nobody has tried to write a VOID entry yet. */
   private readonly unanswered = new Map<string, SimulatedProcess>();
+  /** Whoever sent a reserve and never heard of it. */
+  private readonly inDoubt = new Map<string, SimulatedProcess>();
   private readonly policies: PolicyInForce[] = [];
   private readonly hardLimits = new Map<PotKey, bigint | undefined>();
   private readonly engine: Engine;
@@ -105,7 +107,16 @@ export class Oracle {
 
   /** The sender does not know what became of a call. */
   unknown(operation: string, args: readonly unknown[], process: SimulatedProcess): void {
-    if (operation === 'reserve') this.unanswered.set((args[0] as ReserveRequest).hid, process);
+    if (operation !== 'reserve') return;
+    const { hid } = args[0] as ReserveRequest;
+    this.unanswered.set(hid, process);
+    this.inDoubt.set(hid, process);
+  }
+
+  /** Holds that nobody was given and that cost money all the same, although the process that asked for them lives. */
+  unsentCharged(): number {
+    const { entries } = this.items();
+    return [...this.inDoubt].filter(([hid, process]) => process.alive && (entries.get(hid)?.chargeNanoUsd ?? 0n) > 0n).length;
   }
 
   held(held: Held): void {
@@ -235,6 +246,8 @@ export class Oracle {
       if (hold.settled) wrong('its settlement was acknowledged');
       return;
     }
+    // A void that came after the keeper's guess.
+    if (status === 'LATE' && !hold.told && charge === 0n && loss === 0n) return;
     if (hold.actual === undefined) return wrong('nobody settled it');
     const due = hold.actual < hold.estimate ? hold.actual : hold.estimate;
     if (status !== 'LOST' && charge !== due) return wrong(`${due} was due`);

@@ -36,6 +36,8 @@ export interface SimulationResult extends NetworkCounts {
   readonly unavailable: number;
   readonly entries: Readonly<Record<string, number>>;
   readonly alerts: number;
+  /** Holds of living processes that cost money although nothing was sent for them. */
+  readonly unsentCharged: number;
   readonly violation?: Violation;
   readonly trace?: readonly string[];
 }
@@ -516,6 +518,7 @@ class Simulation {
       ...this.counts,
       entries,
       alerts: oracle.published.size,
+      unsentCharged: oracle.unsentCharged(),
       violation: oracle.violation,
       trace: trace.on && oracle.violation ? trace.about(oracle.violation.subjects, TRACE_LINES) : undefined,
     };

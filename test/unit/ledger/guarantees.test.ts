@@ -1,6 +1,6 @@
 /** Guarantees of the ledger at its edges: free calls, lagging reads, lost messages, lowered limits, overlapping keepers. */
 import type { LaneId } from '../../../lambdas/domain/pots.ts';
-import { NotAppliedError } from '../../../lambdas/application/ports.ts';
+import { NotAppliedError, UnknownOutcomeError } from '../../../lambdas/application/ports.ts';
 import { verifyLedger } from '../../../lambdas/application/verify.ts';
 import { THRESHOLDS, limit, makeLedger, makePolicy, payment } from '../../support/ledger.ts';
 
@@ -195,4 +195,65 @@ test('two keepers at once raise no false alarm about a hold that one of them has
   };
   await ledger.keeper.pass(policy);
   expect(ledger.reports.filter((report) => report.level === 'error')).toEqual([]);
+});
+
+/** A hold whose reply is lost, and a store that takes no void until it is healed. */
+async function inDoubt() {
+  const ledger = await funded(5_000n, { holdSeconds: 20 });
+  const policy = makePolicy();
+  await spend(ledger, policy, 75n);
+  const reserve = ledger.truth.reserve.bind(ledger.truth);
+  const putEntry = ledger.truth.putEntry.bind(ledger.truth);
+  const lost: string[] = [];
+  const state = { away: true };
+  ledger.truth.reserve = async (request) => {
+    const outcome = await reserve(request);
+    if (lost.length > 0 || !outcome.ok) return outcome;
+    lost.push(request.hid);
+    throw new UnknownOutcomeError('reply lost');
+  };
+  ledger.truth.putEntry = async (entry) => {
+    if (state.away && entry.status === 'VOID') throw new UnknownOutcomeError('no answer');
+    return putEntry(entry);
+  };
+  const money = await held(ledger, policy, 75n);
+  await ledger.gateway.settle(money, 75n, {});
+  const [hid] = lost;
+  if (hid === undefined) throw new Error('no reply was lost');
+  const turns = async (until: () => boolean | Promise<boolean>) => {
+    while (!(await until())) await new Promise((resolve) => void setImmediate(resolve));
+  };
+  return { ledger, policy, hid, state, turns, entry: () => ledger.truth.readEntry(hid) };
+}
+
+test('a hold that nobody was given is void as soon as the store takes it, without another call', async () => {
+  const { ledger, state, turns, entry } = await inDoubt();
+  expect(await entry()).toBeUndefined();
+  state.away = false;
+  await turns(async () => (await entry()) !== undefined);
+  expect(await entry()).toMatchObject({ status: 'VOID', chargeNanoUsd: 0n });
+  await ledger.gateway.idle();
+  expect(await verifyLedger(ledger.truth, true)).toMatchObject({ findings: [], heldNanoUsd: 0n });
+});
+
+test('what the keeper charged for a hold that nobody was given is given back after the outage', async () => {
+  const { ledger, policy, state, turns, entry } = await inDoubt();
+  await turns(() => ledger.clock.now() > Date.parse('2026-11-23T12:00:30Z'));
+  await ledger.keeper.pass(policy);
+  expect(await entry()).toMatchObject({ status: 'ESTIMATED', chargeNanoUsd: 75n });
+  state.away = false;
+  await turns(async () => (await entry())?.status !== 'ESTIMATED');
+  expect(await entry()).toMatchObject({ status: 'LATE', chargeNanoUsd: 0n });
+  expect(await verifyLedger(ledger.truth, true)).toMatchObject({ findings: [], spentNanoUsd: 150n });
+});
+
+test('a process that was frozen since declares its holds void with its next call, and is not done before', async () => {
+  const { ledger, policy, state, entry } = await inDoubt();
+  ledger.clock.sleep = () => new Promise<never>(() => {});
+  await new Promise((resolve) => void setImmediate(resolve));
+  state.away = false;
+  expect(await entry()).toBeUndefined();
+  await ledger.gateway.settle(await held(ledger, policy, 75n), 75n, {});
+  await ledger.gateway.idle();
+  expect(await entry()).toMatchObject({ status: 'VOID' });
 });
