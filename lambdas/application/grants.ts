@@ -4,7 +4,7 @@
  */
 import { type NanoUsd, maxOf, minOf } from '../domain/money.ts';
 import type { Chain, DryMark, LaneId, LaneState, Pot, PotKey, PotState } from '../domain/pots.ts';
-import { type Persistence, backoffMs, isTransient, persist } from './persistence.ts';
+import { type Patience, type Persistence, backoffMs, isOver, isTransient, persist } from './persistence.ts';
 import { type LedgerStore, NotAppliedError, UnknownOutcomeError } from './ports.ts';
 import { type LaneSums, recall } from './recall.ts';
 import type { SpendWatch } from './spend-watch.ts';
@@ -27,8 +27,7 @@ interface Waiter {
   readonly estimateNanoUsd: NanoUsd;
   /** The lane as the waiter's reserve found it; undefined when there was none. */
   readonly seen: LaneState | undefined;
-  /** When its patience ends. */
-  readonly untilEpochMs: number;
+  readonly patience: Patience;
   readonly resolve: (result: FundResult) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -61,7 +60,7 @@ export class Grants {
 
   /**
    * Makes room for `estimateNanoUsd` in a lane. Ok means: reserve again; another caller may still be faster.
-   * @param untilEpochMs nothing is tried again after it
+   * @param patience nothing is tried again after it
    * @throws NotAppliedError or UnknownOutcomeError when the store stays away
    */
   fund(
@@ -69,11 +68,11 @@ export class Grants {
     lane: LaneId,
     estimateNanoUsd: NanoUsd,
     seen: LaneState | undefined,
-    untilEpochMs: number,
+    patience: Patience,
   ): Promise<FundResult> {
     const name = `${lane.chainHash}#${lane.n}`;
     return new Promise((resolve, reject) => {
-      const waiter: Waiter = { estimateNanoUsd, seen, untilEpochMs, resolve, reject };
+      const waiter: Waiter = { estimateNanoUsd, seen, patience, resolve, reject };
       const queue = this.queues.get(name);
       if (queue !== undefined) {
         queue.push(waiter);
@@ -103,7 +102,7 @@ export class Grants {
   private async grantFor(chain: Chain, laneId: LaneId, batch: readonly Waiter[]): Promise<readonly Waiter[]> {
     const [head] = batch;
     if (head === undefined) return [];
-    const persistence = { ...this.persistence, untilEpochMs: head.untilEpochMs };
+    const persistence = { ...this.persistence, ...head.patience };
     const pots = [chain.wallet, ...chain.limits];
     let lane = batch.findLast((waiter) => waiter.seen !== undefined)?.seen;
     let exact = false;
@@ -145,13 +144,13 @@ export class Grants {
       }
       const need = maxOf(0n, sumOf(served) - idle);
       const amount = exact ? need : this.chunk(chain, laneId, lane, need, head.estimateNanoUsd, room);
-      const granted = await this.tryGrant(chain, laneId, pots, amount, lane);
+      const granted = await this.tryGrant(chain, laneId, pots, amount, lane, persistence);
       if (granted.done) {
         this.rememberChunk(chain, laneId, amount);
         for (const waiter of served) waiter.resolve({ ok: true });
         return batch.slice(served.length);
       }
-      if (persistence.clock.now() >= head.untilEpochMs) break;
+      if (isOver(persistence, granted.error)) break;
       exact = true;
       fresh = true;
       if (granted.met !== undefined) lane = granted.met.lane;
@@ -214,7 +213,12 @@ export class Grants {
     pots: readonly Pot[],
     amountNanoUsd: NanoUsd,
     lane: LaneState | undefined,
-  ): Promise<{ readonly done: boolean; readonly met?: { readonly lane: LaneState | undefined } }> {
+    persistence: Persistence,
+  ): Promise<{
+    readonly done: boolean;
+    readonly met?: { readonly lane: LaneState | undefined };
+    readonly error?: NotAppliedError;
+  }> {
     // A lane that is not there is made, if only with nothing: a call that costs nothing needs one too.
     if (amountNanoUsd === 0n && lane !== undefined) return { done: true };
     try {
@@ -233,9 +237,9 @@ export class Grants {
       // Without a lane in the answer there is none any more: what was known of it, its spend to flush included, is gone too.
       return outcome.reason === 'lane' ? { done: false, met: { lane: outcome.lane } } : { done: false };
     } catch (error) {
-      if (error instanceof NotAppliedError) return { done: false };
+      if (error instanceof NotAppliedError) return { done: false, error };
       // Nobody knows: reserve and see. Granted twice, it is only idle money that a recall or the keeper takes back.
-      if (error instanceof UnknownOutcomeError) return { done: true };
+      if (error instanceof UnknownOutcomeError && !isOver(persistence, error)) return { done: true };
       throw error;
     }
   }

@@ -7,7 +7,7 @@ import type { NanoUsd } from '../domain/money.ts';
 import type { Chain, Hold, LaneId, LaneState, PotKey } from '../domain/pots.ts';
 import { Grants, type PotRefusal } from './grants.ts';
 import type { PendingVoids } from './pending-voids.ts';
-import { type Persistence, backoffMs, isTransient } from './persistence.ts';
+import { type Patience, type Persistence, backoffMs, isOver, isTransient } from './persistence.ts';
 import { type LedgerStore, NotAppliedError, type ReserveOutcome, UnknownOutcomeError } from './ports.ts';
 
 export type LaneHoldResult =
@@ -17,11 +17,13 @@ export type LaneHoldResult =
 export interface LaneLimits {
   /** Most lanes of one chain: 16 calls in flight each. */
   readonly mostLanes: number;
-  /** How long one hold may be tried before the ledger counts as away, ms. */
+  /** How long one hold may be tried while the store answers, if only with conflicts and throttling, ms. */
   readonly patienceMs: number;
+  /** How long while it says nothing, ms. */
+  readonly silenceMs: number;
 }
 
-export const DEFAULT_LANE_LIMITS: LaneLimits = { mostLanes: 256, patienceMs: 8_000 };
+export const DEFAULT_LANE_LIMITS: LaneLimits = { mostLanes: 256, patienceMs: 8_000, silenceMs: 3_000 };
 const MOST_LOST_REPLIES = 2;
 
 export class Lanes {
@@ -43,14 +45,14 @@ export class Lanes {
 
   /**
    * @param expiresAtEpochSeconds when the keeper may decide the hold
-   * @param giveUpAtEpochMs when the ledger counts as away; several wallets share one patience
+   * @param patience when the ledger counts as away; several wallets share one
    * @throws NotAppliedError or UnknownOutcomeError when the store stays away: nothing may be sent
    */
   async hold(
     chain: Chain,
     estimateNanoUsd: NanoUsd,
     expiresAtEpochSeconds: number,
-    giveUpAtEpochMs = this.patienceEndsAtEpochMs(),
+    patience = this.patience(),
   ): Promise<LaneHoldResult> {
     const { clock, random } = this.persistence;
     const hold: Hold = { estimateNanoUsd, direct: chain.direct.map((pot) => pot.key) };
@@ -69,9 +71,9 @@ export class Lanes {
         if (error instanceof UnknownOutcomeError) {
           lostReplies += 1;
           // Nobody knows whether the hold stands, and nothing was sent for it.
-          await this.voids.declare(chain, lane, hid, hold, giveUpAtEpochMs);
+          await this.voids.declare(chain, lane, hid, hold, patience);
         }
-        if (!isTransient(error) || lostReplies > MOST_LOST_REPLIES || clock.now() >= giveUpAtEpochMs) throw error;
+        if (!isTransient(error) || lostReplies > MOST_LOST_REPLIES || isOver({ clock, ...patience }, error)) throw error;
         await clock.sleep(backoffMs(attempt, random));
         continue;
       }
@@ -80,7 +82,7 @@ export class Lanes {
         return { ok: true, hid, lane, hold, state: outcome.lane };
       }
       if (outcome.reason === 'direct') return { ok: false, refusal: this.directRefusal(chain, outcome.pot, outcome.state) };
-      if (clock.now() >= giveUpAtEpochMs)
+      if (isOver({ clock, ...patience }))
         throw new NotAppliedError(`lane ${lane.chainHash}#${lane.n} could not be reserved in time`);
       const seen = outcome.reason === 'no_lane' ? undefined : outcome.lane;
       this.learn(chain.hash, seen);
@@ -95,15 +97,16 @@ export class Lanes {
         }
         n = this.pick(chain.hash, full);
       } else if (outcome.reason !== 'duplicate') {
-        const funded = await this.grants.fund(chain, lane, estimateNanoUsd, seen, giveUpAtEpochMs);
+        const funded = await this.grants.fund(chain, lane, estimateNanoUsd, seen, patience);
         if (!funded.ok) return { ok: false, refusal: funded.refusal };
       }
     }
   }
 
   /** When a hold that begins now is given up. */
-  patienceEndsAtEpochMs(): number {
-    return this.persistence.clock.now() + this.limits.patienceMs;
+  patience(): Patience {
+    const now = this.persistence.clock.now();
+    return { untilEpochMs: now + this.limits.patienceMs, silentUntilEpochMs: now + this.limits.silenceMs };
   }
 
   private directRefusal(chain: Chain, key: PotKey, state: PotRefusal['state']): PotRefusal {

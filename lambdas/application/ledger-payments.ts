@@ -21,7 +21,7 @@ import {
   type Statement,
 } from './payments.ts';
 import { PendingVoids } from './pending-voids.ts';
-import { type Persistence, isTransient, persist } from './persistence.ts';
+import { type Patience, type Persistence, isTransient, persist } from './persistence.ts';
 import type { Fingerprint, LedgerStore } from './ports.ts';
 import { refusalOf } from './refusal.ts';
 import { chargeOf, settleWithEntry } from './settlement.ts';
@@ -70,13 +70,13 @@ export class LedgerPayments implements Payments {
     // A Lambda was frozen since its last call.
     if (!this.voids.isEmpty) this.track(this.underWay, this.voids.retry());
     try {
-      const giveUpAtEpochMs = this.lanes.patienceEndsAtEpochMs();
-      const first = await this.tryWallets(request, giveUpAtEpochMs);
+      const patience = this.lanes.patience();
+      const first = await this.tryWallets(request, patience);
       const waitable = !first.ok && first.refusal.code === 'funds_reserved' && this.settling.size > 0;
       if (!waitable) return first;
       await Promise.race([Promise.all(this.settling), this.deps.persistence.clock.sleep(OWN_SETTLEMENTS_MS)]);
       this.grants.forgetDry();
-      return await this.tryWallets(request, giveUpAtEpochMs);
+      return await this.tryWallets(request, patience);
     } catch (error) {
       if (isTransient(error))
         throw new LedgerUnavailableError('the ledger did not answer, so nothing was sent', { cause: error });
@@ -110,13 +110,13 @@ export class LedgerPayments implements Payments {
   }
 
   /** The group's wallets in order. A later one pays only when an earlier one cannot; every other pot is the same for all. */
-  private async tryWallets(request: PaymentRequest, giveUpAtEpochMs: number): Promise<HoldResult> {
+  private async tryWallets(request: PaymentRequest, patience: Patience): Promise<HoldResult> {
     const wallets = [request.group.walletTeamId, ...request.group.funding];
     const refusals: { readonly refusal: MoneyRefusal; readonly pot: Pot; readonly tell: () => Promise<void> }[] = [];
     for (const walletId of wallets) {
       const chain = this.chain(request, walletId);
       const expiresAt = this.expiresAtEpochSeconds(request);
-      const result = await this.lanes.hold(chain, request.boundNanoUsd, expiresAt, giveUpAtEpochMs);
+      const result = await this.lanes.hold(chain, request.boundNanoUsd, expiresAt, patience);
       if (result.ok) return { ok: true, held: toHeld(request, chain, result, this.deps.persistence.clock.now()) };
       const { pot, state } = result.refusal;
       const refusal = refusalOf(request.policy, result.refusal, request.boundNanoUsd);

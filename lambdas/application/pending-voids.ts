@@ -5,7 +5,7 @@
 import { type Entry, holdExpiryEpochSeconds } from '../domain/entries.ts';
 import type { Chain, Hold, LaneId } from '../domain/pots.ts';
 import type { Reporter } from './alert-desk.ts';
-import { type Persistence, isTransient } from './persistence.ts';
+import { type Patience, type Persistence, isTransient } from './persistence.ts';
 import type { LedgerStore } from './ports.ts';
 import { type LateTerms, settleWithEntry } from './settlement.ts';
 
@@ -43,9 +43,9 @@ export class PendingVoids {
 
   /**
    * Declares a hold void: now, or when the store answers again.
-   * @param untilEpochMs the call that waits does so no longer
+   * @param patience how long the call waits for it
    */
-  async declare(chain: Chain, lane: LaneId, hid: string, hold: Hold, untilEpochMs: number): Promise<void> {
+  async declare(chain: Chain, lane: LaneId, hid: string, hold: Hold, patience: Patience): Promise<void> {
     const { clock } = this.persistence;
     const { wallet, limits, direct, walletId, groupId, providerId } = chain;
     const entry: Entry = {
@@ -61,8 +61,8 @@ export class PendingVoids {
       detail: { outcome: 'void', group: groupId, provider: providerId },
     };
     const one = { entry, terms: { chain: [wallet, ...limits], direct, walletId, groupId, providerId } };
-    const now = clock.now();
-    if (now < untilEpochMs && (await this.tryOne(one, TRIES_AT_ONCE, untilEpochMs))) return;
+    const isLate = clock.now() >= patience.silentUntilEpochMs;
+    if (!isLate && (await this.tryOne(one, { tries: TRIES_AT_ONCE, ...patience }))) return;
     if (this.pending.size >= MOST_PENDING) this.reporter.error('a hold that paid for nothing is left to the policy', { hid });
     else this.pending.set(hid, one);
     void this.keepTrying();
@@ -78,7 +78,7 @@ export class PendingVoids {
 
   private async tryEach(): Promise<void> {
     for (const [hid, one] of this.pending) {
-      if (await this.tryOne(one, 1)) this.pending.delete(hid);
+      if (await this.tryOne(one, { tries: 1 })) this.pending.delete(hid);
       else if (this.persistence.clock.now() < holdExpiryEpochSeconds(hid) * 1_000 + KEPT_AFTER_EXPIRY_MS) return;
       else {
         this.pending.delete(hid);
@@ -100,9 +100,9 @@ export class PendingVoids {
   }
 
   /** The keeper may have decided the hold meanwhile: then what it charged is given back. */
-  private async tryOne({ entry, terms }: Pending, tries: number, untilEpochMs?: number): Promise<boolean> {
+  private async tryOne({ entry, terms }: Pending, bounds: Pick<Persistence, 'tries' | keyof Patience>): Promise<boolean> {
     try {
-      await settleWithEntry(this.store, { ...this.persistence, tries, untilEpochMs }, entry, terms);
+      await settleWithEntry(this.store, { ...this.persistence, ...bounds }, entry, terms);
       return true;
     } catch (error) {
       if (!isTransient(error))

@@ -1,11 +1,16 @@
 /** How hard an operation is tried. The store sends each call once; what comes back decides what is safe to do again. */
 import { type Clock, NotAppliedError, type Random, UnknownOutcomeError } from './ports.ts';
 
-export interface Persistence {
+/** When an operation is not tried again any more. @default never */
+export interface Patience {
+  readonly untilEpochMs: number;
+  /** The same for a store from which no answer comes: it is away, and no burst that passes. @default `untilEpochMs` */
+  readonly silentUntilEpochMs: number;
+}
+
+export interface Persistence extends Partial<Patience> {
   readonly clock: Clock;
   readonly random: Random;
-  /** Nothing is tried again after this instant. @default never */
-  readonly untilEpochMs?: number;
   /** How often an operation is tried. @default 8 */
   readonly tries?: number;
 }
@@ -24,15 +29,25 @@ export function backoffMs(attempt: number, random: Random): number {
  * @throws the last error after 8 tries or when the time is over, and any other error at once
  */
 export async function persist<T>(operation: () => Promise<T>, persistence: Persistence): Promise<T> {
-  const { clock, random, untilEpochMs = Number.POSITIVE_INFINITY, tries = TRIES } = persistence;
+  const { clock, random, tries = TRIES } = persistence;
   for (let attempt = 0; ; attempt += 1) {
     try {
       return await operation();
     } catch (error) {
-      if (!isTransient(error) || attempt + 1 >= tries || clock.now() >= untilEpochMs) throw error;
+      if (!isTransient(error) || attempt + 1 >= tries || isOver(persistence, error)) throw error;
       await clock.sleep(backoffMs(attempt, random));
     }
   }
+}
+
+/** Whether patience is at its end, by what the last try met. */
+export function isOver({ clock, ...patience }: Pick<Persistence, 'clock' | keyof Patience>, error?: unknown): boolean {
+  const { untilEpochMs = Number.POSITIVE_INFINITY, silentUntilEpochMs = untilEpochMs } = patience;
+  return clock.now() >= (isSilent(error) ? silentUntilEpochMs : untilEpochMs);
+}
+
+function isSilent(error: unknown): boolean {
+  return error instanceof UnknownOutcomeError || (error instanceof NotAppliedError && error.unreachable);
 }
 
 /** Whether the store may answer another time. */

@@ -34,9 +34,12 @@ export interface PolicySource {
 /** The operation did not happen and may be tried again: a conflict with another writer, or throttling. */
 export class NotAppliedError extends Error {
   readonly code = 'not_applied';
-  constructor(message: string, options?: ErrorOptions) {
+  /** Nothing answered at all: no connection. */
+  readonly unreachable: boolean;
+  constructor(message: string, options?: ErrorOptions & { readonly unreachable?: boolean }) {
     super(message, options);
     this.name = 'NotAppliedError';
+    this.unreachable = options?.unreachable ?? false;
   }
 }
 

@@ -1,8 +1,8 @@
 /** Takes idle escrow back from the lanes of a pot, so that money lying in one lane never refuses a call on another. */
 import { type NanoUsd, minOf } from '../domain/money.ts';
 import { type Chain, type LaneId, type LaneState, type Pot, heldNanoUsd } from '../domain/pots.ts';
-import { type Persistence, backoffMs, persist } from './persistence.ts';
-import { type LedgerStore, NotAppliedError, UnknownOutcomeError } from './ports.ts';
+import { type Persistence, backoffMs, isOver, isTransient, persist } from './persistence.ts';
+import type { LedgerStore } from './ports.ts';
 
 /** What the lanes of a pot hold. */
 export interface LaneSums {
@@ -63,7 +63,7 @@ export async function recall(
     for (const lane of others) {
       if (freed >= neededNanoUsd) break;
       const amount = minOf(lane.idleNanoUsd, neededNanoUsd - freed);
-      const given = await tryGiveBack(store, lane, amount);
+      const given = await tryGiveBack(store, persistence, lane, amount);
       if (given) freed += amount;
       else contended = true;
     }
@@ -75,11 +75,11 @@ export async function recall(
 }
 
 /** A lane that changed, or a reply that was lost, is looked at again in the next round. */
-async function tryGiveBack(store: LedgerStore, lane: LaneState, amount: NanoUsd): Promise<boolean> {
+async function tryGiveBack(store: LedgerStore, persistence: Persistence, lane: LaneState, amount: NanoUsd): Promise<boolean> {
   try {
     return await store.giveBack(lane, amount);
   } catch (error) {
-    if (error instanceof NotAppliedError || error instanceof UnknownOutcomeError) return false;
+    if (isTransient(error) && !isOver(persistence, error)) return false;
     throw error;
   }
 }

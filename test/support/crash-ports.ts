@@ -33,6 +33,7 @@ interface Losses<T> {
   readonly 'request lost'?: () => T;
   readonly 'reply lost'?: () => T;
   readonly 'not applied'?: () => T;
+  readonly refused?: () => T;
 }
 
 interface Script {
@@ -95,7 +96,7 @@ export class Tracer {
     if (plan !== undefined && 'outage' in plan && op.startsWith('store.') && index >= plan.index) {
       this.happened ??= { op, fault: plan.outage };
       if (plan.outage === 'silent') await this.timeout();
-      const unanswered = losses[plan.outage === 'silent' ? 'request lost' : 'not applied'];
+      const unanswered = losses[plan.outage === 'silent' ? 'request lost' : 'refused'];
       if (unanswered !== undefined) return unanswered();
     }
     const planned = plan !== undefined && 'fault' in plan && plan.index === index ? plan.fault : undefined;
@@ -131,6 +132,7 @@ const STORE_LOSSES = {
   'request lost': thrower(() => new UnknownOutcomeError('request lost')),
   'reply lost': thrower(() => new UnknownOutcomeError('reply lost')),
   'not applied': thrower(() => new NotAppliedError('conflict')),
+  refused: thrower(() => new NotAppliedError('no connection', { unreachable: true })),
 };
 const PUBLISHER_LOSSES = {
   'request lost': thrower(() => new Error('the receiver is away')),

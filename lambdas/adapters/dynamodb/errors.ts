@@ -72,7 +72,10 @@ export function translateError(error: unknown, operation: string): Error {
   if (error instanceof TransactionCanceledException) return translateCancellation(error, operation);
   if (NOT_APPLIED.has(name)) return new NotAppliedError(`${operation}: the database did not take it (${name})`, options);
   if (NEVER_CONNECTED.has(systemCode(error)) || isConnectTimeout(error)) {
-    return new NotAppliedError(`${operation}: no connection to the database (${systemCode(error) || name})`, options);
+    return new NotAppliedError(`${operation}: no connection to the database (${systemCode(error) || name})`, {
+      ...options,
+      unreachable: true,
+    });
   }
   if (NEVER_SENT.has(name)) return new Error(`${operation}: there are no credentials for the database (${name})`, options);
   if (name === 'ResourceNotFoundException') return new Error(`${operation}: the ledger's table does not exist`, options);

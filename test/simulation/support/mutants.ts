@@ -283,7 +283,8 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'settle without an entry when the entry is not acknowledged',
     file: 'application/settlement.ts',
     find: 'const put = await putWithOrWithoutDetail(store, persistence, entry);',
-    replace: 'const put = await persist(() => store.putEntry(entry), { ...persistence, tries: 2 }).catch(() => ({ ok: true as const }));',
+    replace:
+      'const put = await persist(() => store.putEntry(entry), { ...persistence, tries: 2 }).catch(() => ({ ok: true as const }));',
     profiles: ['edge', 'chaos'],
   },
   {
@@ -296,7 +297,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'no VOID after a lost reply',
     file: 'application/lanes.ts',
-    find: 'await this.voids.declare(chain, lane, hid, hold, giveUpAtEpochMs);',
+    find: 'await this.voids.declare(chain, lane, hid, hold, patience);',
     replace: '',
     profiles: ['chaos'],
   },
@@ -304,7 +305,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'VOID of a hold that was answered',
     file: 'application/lanes.ts',
     find: 'if (outcome.ok) {',
-    replace: `if (outcome.ok && attempt > 0) await this.voids.declare(chain, lane, hid, hold, giveUpAtEpochMs);
+    replace: `if (outcome.ok && attempt > 0) await this.voids.declare(chain, lane, hid, hold, patience);
       if (outcome.ok) {`,
     profiles: ['chaos'],
   },

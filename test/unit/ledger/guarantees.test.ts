@@ -1,5 +1,6 @@
 /** Guarantees of the ledger at its edges: free calls, lagging reads, lost messages, lowered limits, overlapping keepers. */
 import type { LaneId } from '../../../lambdas/domain/pots.ts';
+import { LedgerUnavailableError } from '../../../lambdas/application/payments.ts';
 import { NotAppliedError, UnknownOutcomeError } from '../../../lambdas/application/ports.ts';
 import { verifyLedger } from '../../../lambdas/application/verify.ts';
 import { THRESHOLDS, limit, makeLedger, makePolicy, payment } from '../../support/ledger.ts';
@@ -256,4 +257,42 @@ test('a process that was frozen since declares its holds void with its next call
   await ledger.gateway.settle(await held(ledger, policy, 75n), 75n, {});
   await ledger.gateway.idle();
   expect(await entry()).toMatchObject({ status: 'VOID' });
+});
+
+/** A ledger with a warm lane whose reserves fail until `forMs` have passed, and how long a hold then took. */
+async function holdThrough(forMs: number, fail: (ledger: Ledger) => Promise<never>) {
+  const ledger = await funded(5_000n);
+  const policy = makePolicy();
+  await spend(ledger, policy, 75n);
+  const from = ledger.clock.now();
+  const reserve = ledger.truth.reserve.bind(ledger.truth);
+  ledger.truth.reserve = async (request) => (ledger.clock.now() < from + forMs ? fail(ledger) : reserve(request));
+  const code = await ledger.gateway.hold(payment(policy, 75n)).then(
+    (result) => (result.ok ? 'ok' : result.refusal.code),
+    (error: unknown) => (error instanceof LedgerUnavailableError ? error.code : String(error)),
+  );
+  return { code, tookMs: ledger.clock.now() - from };
+}
+
+test.each([
+  ['takes no connection', 1_000 + 3_000, async () => Promise.reject(new NotAppliedError('refused', { unreachable: true }))],
+  [
+    'lets every call wait for its 3 s',
+    // The void that goes on in the background pauses on the same clock.
+    3_000 + 1_000,
+    async ({ clock }: Ledger) => {
+      clock.advance(3_000);
+      throw new UnknownOutcomeError('no answer');
+    },
+  ],
+])('a store that %s is given up after 3 s', async (_what, atMostMs, fail) => {
+  const { code, tookMs } = await holdThrough(Number.POSITIVE_INFINITY, fail);
+  expect([code, tookMs >= 3_000, tookMs <= atMostMs, tookMs]).toEqual(['ledger_unavailable', true, true, tookMs]);
+});
+
+test('a burst of throttling of 6 s is waited out, and one without end is given up after 8 s', async () => {
+  const throttled = async () => Promise.reject(new NotAppliedError('throttled'));
+  expect((await holdThrough(6_000, throttled)).code).toBe('ok');
+  const { code, tookMs } = await holdThrough(Number.POSITIVE_INFINITY, throttled);
+  expect([code, tookMs >= 8_000, tookMs <= 9_000, tookMs]).toEqual(['ledger_unavailable', true, true, tookMs]);
 });
