@@ -3,8 +3,9 @@
  * adapt to how fast the lane is used. Refuses when a pot has no room and nothing can be recalled.
  */
 import { type NanoUsd, maxOf, minOf } from '../domain/money.ts';
-import type { Chain, DryMark, LaneId, LaneState, Pot, PotKey, PotState } from '../domain/pots.ts';
-import { type Patience, type Persistence, backoffMs, isOver, isTransient, persist } from './persistence.ts';
+import { type Chain, type LaneId, type LaneState, type Pot, type PotKey, type PotState, roomNanoUsd } from '../domain/pots.ts';
+import { DryPots } from './dry-pots.ts';
+import { type Patience, type Persistence, backoffMs, isOver, persist } from './persistence.ts';
 import { type LedgerStore, NotAppliedError, UnknownOutcomeError } from './ports.ts';
 import { type LaneSums, recall } from './recall.ts';
 import type { SpendWatch } from './spend-watch.ts';
@@ -37,16 +38,12 @@ const QUICK_REFILL_MS = 60_000;
 const SLOW_REFILL_MS = 300_000;
 const MOST_ESTIMATES_A_CHUNK = 50n;
 const ROUNDS = 12;
-/** How long a pot whose recall freed nothing refuses without another recall. */
-export const DRY_MS = 1_000;
 
 export class Grants {
   private readonly queues = new Map<string, Waiter[]>();
-  /** Dry pots as this process found them: an eventual read may not show the mark yet. */
-  private readonly dry = new Map<PotKey, DryMark>();
+  readonly dry: DryPots;
   /** Chunk of the last grant by line and lane number: what the next window's first grant starts from. */
   private readonly lastChunks = new Map<string, Chunk>();
-  private distrustBeforeEpochMs = Number.NEGATIVE_INFINITY;
   private readonly store: LedgerStore;
   private readonly persistence: Persistence;
   private readonly watch: SpendWatch;
@@ -56,6 +53,7 @@ export class Grants {
     this.store = store;
     this.persistence = persistence;
     this.watch = watch;
+    this.dry = new DryPots(store, persistence);
   }
 
   /**
@@ -115,16 +113,18 @@ export class Grants {
       const idle = lane?.idleNanoUsd ?? 0n;
       const served = fitting(batch, idle, room);
       if (served.length === 0 && tightest !== undefined) {
-        const known = this.knownDry(tightest.pot, states.get(tightest.pot.key));
-        if (known !== undefined) return refuse(batch, idle + tightest.roomNanoUsd, known);
+        const state = states.get(tightest.pot.key);
+        const sums = this.dry.find(tightest.pot, state, head.estimateNanoUsd);
+        if (sums !== undefined) {
+          return refuse(batch, tightest.roomNanoUsd + maxOf(idle, sums.idleNanoUsd), { pot: tightest.pot, state, sums });
+        }
         // An eventual read may lag behind a top-up or a settlement: nobody is refused on it.
         if (!fresh) {
           fresh = true;
           continue;
         }
-        const before = states.get(tightest.pot.key);
-        const refusal = await this.makeRoom(tightest, before, chain, laneId, head.estimateNanoUsd - idle, persistence);
-        short = refusal ?? { pot: tightest.pot, state: before, sums: NOTHING };
+        const refusal = await this.makeRoom(tightest, state, chain, laneId, head.estimateNanoUsd - idle, persistence);
+        short = refusal ?? { pot: tightest.pot, state, sums: NOTHING };
         if (refusal === undefined) {
           // What was freed is for whoever is first: with many callers near the end, not at the same instant.
           if (round > 0) await this.persistence.clock.sleep(backoffMs(round, this.persistence.random));
@@ -253,57 +253,15 @@ export class Grants {
     needNanoUsd: NanoUsd,
     persistence: Persistence,
   ): Promise<PotRefusal | undefined> {
-    const { pot, roomNanoUsd } = tightest;
+    const { pot } = tightest;
     const now = this.persistence.clock.now();
-    const result = await recall(this.store, persistence, pot, chain, lane, needNanoUsd - roomNanoUsd);
+    const result = await recall(this.store, persistence, pot, chain, lane, needNanoUsd - tightest.roomNanoUsd);
     if (result.freedNanoUsd > 0n) return undefined;
     // Others may have given money back since the pot was read, or flushed since: the refusal tells what is true after the look.
     const state = (await persist(() => this.readPots([pot], true), persistence)).get(pot.key);
-    if ((roomOf(pot, state) ?? 0n) > roomNanoUsd) return undefined;
-    const mark: DryMark = {
-      untilEpochMs: now + DRY_MS,
-      heldNanoUsd: result.heldNanoUsd,
-      unflushedNanoUsd: result.unflushedNanoUsd,
-      settledNanoUsd: before?.settledNanoUsd ?? 0n,
-    };
-    this.rememberDry(pot.key, mark);
-    if (state !== undefined && this.holdsStill(mark, state, now)) await this.tellDry(pot.key, mark);
+    if ((roomNanoUsd(pot, state) ?? 0n) > tightest.roomNanoUsd) return undefined;
+    await this.dry.note(pot, result, before?.settledNanoUsd ?? 0n, now, state);
     return { pot, state, sums: result };
-  }
-
-  /** The refusal of a pot that somebody has just found dry: nothing has to be read again for it. */
-  private knownDry(pot: Pot, state: PotState | undefined): PotRefusal | undefined {
-    const now = this.persistence.clock.now();
-    const known = [this.dry.get(pot.key), state?.dry].find((mark) => mark !== undefined && this.holdsStill(mark, state, now));
-    return known === undefined ? undefined : { pot, state, sums: { ...known, idleNanoUsd: 0n } };
-  }
-
-  /** A settlement of this process may have made room, and turned held money into spent: marks made before tell neither. */
-  forgetDry(): void {
-    this.dry.clear();
-    this.distrustBeforeEpochMs = this.persistence.clock.now();
-  }
-
-  /** Once the pot tells of a flush since, or that its lanes have another sum, the mark is out of date. */
-  private holdsStill(mark: DryMark, state: PotState | undefined, now: number): boolean {
-    const markedAtEpochMs = mark.untilEpochMs - DRY_MS;
-    // A mark from the future is from another clock: nobody knows how old it is.
-    if (mark.untilEpochMs <= now || markedAtEpochMs > now || markedAtEpochMs <= this.distrustBeforeEpochMs) return false;
-    return mark.settledNanoUsd === (state?.settledNanoUsd ?? 0n) && mark.heldNanoUsd + mark.unflushedNanoUsd === escrowOf(state);
-  }
-
-  private rememberDry(key: PotKey, mark: DryMark): void {
-    if (this.dry.size >= 1_000) this.dry.clear();
-    this.dry.set(key, mark);
-  }
-
-  /** Best effort: without the mark, every other process recalls once a second for itself. */
-  private async tellDry(key: PotKey, mark: DryMark): Promise<void> {
-    try {
-      await this.store.markDry(key, mark);
-    } catch (error) {
-      if (!isTransient(error)) throw error;
-    }
   }
 
   private async readPots(pots: readonly Pot[], consistent: boolean): Promise<ReadonlyMap<PotKey, PotState>> {
@@ -316,13 +274,6 @@ export class Grants {
   }
 }
 
-/** Money of a pot that is out in lanes. */
-function escrowOf(state: PotState | undefined): NanoUsd {
-  if (state === undefined) return 0n;
-  if (state.kind === 'limit') return state.committedNanoUsd - state.settledNanoUsd;
-  return state.fundedNanoUsd - state.availableNanoUsd - state.settledNanoUsd;
-}
-
 interface TightPot {
   readonly pot: Pot;
   readonly roomNanoUsd: NanoUsd;
@@ -331,17 +282,10 @@ interface TightPot {
 /** The enforced pot with the least room; undefined when no pot of the chain is enforced. */
 function tightestPot(pots: readonly Pot[], states: ReadonlyMap<PotKey, PotState>): TightPot | undefined {
   return pots.reduce<TightPot | undefined>((tightest, pot) => {
-    const roomNanoUsd = roomOf(pot, states.get(pot.key));
-    if (roomNanoUsd === undefined) return tightest;
-    return tightest === undefined || roomNanoUsd < tightest.roomNanoUsd ? { pot, roomNanoUsd } : tightest;
+    const room = roomNanoUsd(pot, states.get(pot.key));
+    if (room === undefined) return tightest;
+    return tightest === undefined || room < tightest.roomNanoUsd ? { pot, roomNanoUsd: room } : tightest;
   }, undefined);
-}
-
-/** What a grant may still take; undefined without a hard limit. */
-export function roomOf(pot: Pot, state: PotState | undefined): NanoUsd | undefined {
-  if (!pot.enforced) return undefined;
-  if (pot.kind === 'wallet') return state?.availableNanoUsd ?? 0n;
-  return (pot.hardLimitNanoUsd ?? 0n) - (state?.committedNanoUsd ?? 0n);
 }
 
 /** Nothing could be recalled, so nobody who asks for more than is left gets it. The others come back. */

@@ -44,6 +44,12 @@ const HOLD_MARGIN_SECONDS = 60;
 /** How long a refusal waits for this process's own settlements, which are about to free money. */
 const OWN_SETTLEMENTS_MS = 250;
 
+/** A wallet that is short, and how its alert is raised if no other pays. */
+interface WalletRefusal {
+  readonly refusal: MoneyRefusal;
+  readonly tell: () => Promise<void>;
+}
+
 export class LedgerPayments implements Payments {
   private readonly builders = new WeakMap<Policy, ChainBuilder>();
   private readonly underWay = new Set<Promise<void>>();
@@ -75,7 +81,7 @@ export class LedgerPayments implements Payments {
       const waitable = !first.ok && first.refusal.code === 'funds_reserved' && this.settling.size > 0;
       if (!waitable) return first;
       await Promise.race([Promise.all(this.settling), this.deps.persistence.clock.sleep(OWN_SETTLEMENTS_MS)]);
-      this.grants.forgetDry();
+      this.grants.dry.forgetAll();
       return await this.tryWallets(request, patience);
     } catch (error) {
       if (isTransient(error))
@@ -109,28 +115,47 @@ export class LedgerPayments implements Payments {
     void tracked.then(() => set.delete(tracked));
   }
 
-  /** The group's wallets in order. A later one pays only when an earlier one cannot; every other pot is the same for all. */
+  /**
+   * The group's wallets in order. A later one pays only when an earlier one cannot; every other pot is the same for all. One
+   * that is known to be dry is asked only when no other can pay: then it says what stands in the way.
+   */
   private async tryWallets(request: PaymentRequest, patience: Patience): Promise<HoldResult> {
     const wallets = [request.group.walletTeamId, ...request.group.funding];
-    const refusals: { readonly refusal: MoneyRefusal; readonly pot: Pot; readonly tell: () => Promise<void> }[] = [];
+    const refused = new Map<string, WalletRefusal>();
+    const dry: string[] = [];
     for (const walletId of wallets) {
-      const chain = this.chain(request, walletId);
-      const expiresAt = this.expiresAtEpochSeconds(request);
-      const result = await this.lanes.hold(chain, request.boundNanoUsd, expiresAt, patience);
-      if (result.ok) return { ok: true, held: toHeld(request, chain, result, this.deps.persistence.clock.now()) };
-      const { pot, state } = result.refusal;
-      const refusal = refusalOf(request.policy, result.refusal, request.boundNanoUsd);
-      const tell = () => this.deps.alerts.refused(request.policy, pot, state);
-      if (pot.owner !== 'wallet') {
-        if (refusal.code !== 'funds_reserved' && !exceedsWhole(pot, request.boundNanoUsd)) await tell();
-        return { ok: false, refusal, by: pot.owner === 'provider' ? 'provider' : 'caller' };
+      if (wallets.length > 1 && (await this.grants.dry.cannotPay(this.chain(request, walletId), request.boundNanoUsd))) {
+        dry.push(walletId);
+        continue;
       }
-      refusals.push({ refusal, pot, tell });
+      const result = await this.tryWallet(request, walletId, patience);
+      if ('ok' in result) return result;
+      refused.set(walletId, result);
     }
+    for (const walletId of dry) {
+      const result = await this.tryWallet(request, walletId, patience);
+      if ('ok' in result) return result;
+      refused.set(walletId, result);
+    }
+    const refusals = wallets.flatMap((walletId) => refused.get(walletId) ?? []);
     const told = refusals.find(({ refusal }) => refusal.code === 'funds_reserved') ?? refusals[0];
     if (told === undefined) throw new RangeError('a group has a wallet');
     if (told.refusal.code !== 'funds_reserved') for (const { tell } of refusals) await tell();
     return { ok: false, refusal: told.refusal, by: 'caller' };
+  }
+
+  /** @returns the outcome of the whole, or that this wallet is short, so that the next is to be asked */
+  private async tryWallet(request: PaymentRequest, walletId: string, patience: Patience): Promise<HoldResult | WalletRefusal> {
+    const chain = this.chain(request, walletId);
+    const expiresAt = this.expiresAtEpochSeconds(request);
+    const result = await this.lanes.hold(chain, request.boundNanoUsd, expiresAt, patience);
+    if (result.ok) return { ok: true, held: toHeld(request, chain, result, this.deps.persistence.clock.now()) };
+    const { pot, state } = result.refusal;
+    const refusal = refusalOf(request.policy, result.refusal, request.boundNanoUsd);
+    const tell = () => this.deps.alerts.refused(request.policy, pot, state);
+    if (pot.owner === 'wallet') return { refusal, tell };
+    if (refusal.code !== 'funds_reserved' && !exceedsWhole(pot, request.boundNanoUsd)) await tell();
+    return { ok: false, refusal, by: pot.owner === 'provider' ? 'provider' : 'caller' };
   }
 
   private chain(request: PaymentRequest, walletId: string, atEpochMs = this.deps.persistence.clock.now()): Chain {
@@ -171,7 +196,7 @@ export class LedgerPayments implements Payments {
       const result = await settleWithEntry(store, persistence, entry, terms);
       if (result.kind === 'lost')
         reporter.error('late cost that no pot could pay', { hid: held.hid, requestId: detail.requestId });
-      this.grants.forgetDry();
+      this.grants.dry.forget([wallet, ...limits]);
       this.statements.noteSettled({
         chain: held.chain,
         estimateNanoUsd: held.hold.estimateNanoUsd,

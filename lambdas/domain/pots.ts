@@ -72,9 +72,11 @@ export interface PotState {
   readonly seenLimitNanoUsd?: NanoUsd;
 }
 
-/** What the lanes of a pot had when there was no idle money in them. */
+/** What the lanes of a pot had when a look through them freed nothing. */
 export interface DryMark {
   readonly untilEpochMs: number;
+  /** In the lane that asked, or just taken by others. */
+  readonly idleNanoUsd: NanoUsd;
   readonly heldNanoUsd: NanoUsd;
   readonly unflushedNanoUsd: NanoUsd;
   /** Settled in the pot before the look: a flush since then makes the sums untrue, whatever their total is. */
@@ -121,4 +123,18 @@ export function heldNanoUsd(lane: Pick<LaneState, 'holds'>): NanoUsd {
   let sum = 0n;
   for (const hold of lane.holds.values()) sum += hold.estimateNanoUsd;
   return sum;
+}
+
+/** Money of a pot that is out in lanes. */
+export function escrowNanoUsd(state: PotState | undefined): NanoUsd {
+  if (state === undefined) return 0n;
+  if (state.kind === 'limit') return state.committedNanoUsd - state.settledNanoUsd;
+  return state.fundedNanoUsd - state.availableNanoUsd - state.settledNanoUsd;
+}
+
+/** What a grant may still take from a pot; undefined without a hard limit. */
+export function roomNanoUsd(pot: Pot, state: PotState | undefined): NanoUsd | undefined {
+  if (!pot.enforced) return undefined;
+  if (pot.kind === 'wallet') return state?.availableNanoUsd ?? 0n;
+  return (pot.hardLimitNanoUsd ?? 0n) - (state?.committedNanoUsd ?? 0n);
 }

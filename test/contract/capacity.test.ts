@@ -182,7 +182,7 @@ test('markers and hints are one unit each', async () => {
   expect(await cost('alert marker raised', () => store.raiseMarker(DAY_POT, '50_1', NOW))).toEqual([1, 0]);
   expect(await cost('alert marker sent', () => store.sendMarker(DAY_POT.key, '50_1', NOW))).toEqual([1, 0]);
   expect(await cost('limit noted', () => store.noteLimit(DAY_POT.key, 5n))).toEqual([1, 0]);
-  const mark = { untilEpochMs: NOW, heldNanoUsd: 1n, unflushedNanoUsd: 1n, settledNanoUsd: 1n };
+  const mark = { untilEpochMs: NOW, idleNanoUsd: 2n, heldNanoUsd: 1n, unflushedNanoUsd: 1n, settledNanoUsd: 1n };
   expect(await cost('pot marked dry', () => store.markDry(DAY_POT.key, mark))).toEqual([1, 0]);
   const alert = {
     alertId: 'a',

@@ -137,7 +137,13 @@ async function run(store: LedgerStore, s: Step, i: number, seen: Seen): Promise<
     case 'send':
       return store.sendMarker(pot.key, `50_${s.at}`, nowEpochMs);
     case 'dry':
-      return store.markDry(pot.key, { untilEpochMs: nowEpochMs, heldNanoUsd: 3n, unflushedNanoUsd: 4n, settledNanoUsd: 5n });
+      return store.markDry(pot.key, {
+        untilEpochMs: nowEpochMs,
+        idleNanoUsd: 2n,
+        heldNanoUsd: 3n,
+        unflushedNanoUsd: 4n,
+        settledNanoUsd: 5n,
+      });
     case 'limit':
       return store.noteLimit(pot.key, s.amount);
     default:

@@ -41,6 +41,44 @@ export const REFUSALS: readonly Scenario[] = [
     run: pays(),
   },
   {
+    name: 'the second wallet pays, and the first is known to be dry',
+    policy: makePolicy({ ...ROOMY, funding: ['team_two'] }),
+    setup: async ({ world, victim, policy }) => {
+      await world.fund(50n);
+      await world.fund(10_000n, 'team_two');
+      await call(victim, policy, 100n, 60n);
+      await victim.payments.idle();
+      world.clock.advance(1_001);
+    },
+    run: pays(),
+  },
+  {
+    name: 'the second wallet pays, and the money of the first is in flight',
+    policy: makePolicy({ ...ROOMY, funding: ['team_two'] }),
+    setup: async ({ world, helper, victim, policy }) => {
+      await world.fund(50n);
+      await world.fund(10_000n, 'team_two');
+      helper.payments.abandon(await hold(helper, policy, 50n));
+      await call(victim, policy, 100n, 60n);
+      await victim.payments.idle();
+      world.clock.advance(1_001);
+    },
+    run: pays(),
+  },
+  {
+    name: 'no wallet pays, and the first is known to be dry',
+    outcome: 'insufficient_funds',
+    policy: makePolicy({ ...ROOMY, funding: ['team_two'], walletThresholds: THRESHOLDS }),
+    setup: async ({ world, victim, policy }) => {
+      await world.fund(50n);
+      await world.fund(90n, 'team_two');
+      await call(victim, policy, 60n, 60n);
+      await victim.payments.idle();
+      world.clock.advance(1_001);
+    },
+    run: pays(),
+  },
+  {
     name: 'no wallet pays, and both tell',
     outcome: 'insufficient_funds',
     policy: makePolicy({ ...ROOMY, funding: ['team_two'], walletThresholds: THRESHOLDS }),

@@ -67,8 +67,8 @@ function readDry(reader: ItemReader): Pick<PotState, 'dry'> {
   const settledNanoUsd = reader.optionalAmount('ds');
   // A mark of an earlier version does not say what was settled: it is none.
   if (untilEpochMs === undefined || settledNanoUsd === undefined) return {};
-  const dry = { untilEpochMs, heldNanoUsd: reader.amount('dh'), unflushedNanoUsd: reader.amount('du'), settledNanoUsd };
-  return { dry };
+  const [idleNanoUsd, heldNanoUsd, unflushedNanoUsd] = [reader.amount('di'), reader.amount('dh'), reader.amount('du')];
+  return { dry: { untilEpochMs, idleNanoUsd, heldNanoUsd, unflushedNanoUsd, settledNanoUsd } };
 }
 
 function readMarkers(reader: ItemReader): Record<string, AlertMarker> {

@@ -223,11 +223,17 @@ export class DynamoLedgerStore extends LedgerReads implements LedgerStore {
   }
 
   async markDry(pot: PotKey, mark: DryMark): Promise<void> {
-    const { untilEpochMs: until, heldNanoUsd: held, unflushedNanoUsd: unflushed, settledNanoUsd: settled } = mark;
+    const {
+      untilEpochMs: until,
+      idleNanoUsd: idle,
+      heldNanoUsd: held,
+      unflushedNanoUsd: unflushed,
+      settledNanoUsd: settled,
+    } = mark;
     const change = {
-      update: ['SET #dry = :until, #dh = :held, #du = :unflushed, #ds = :settled'],
+      update: ['SET #dry = :until, #di = :idle, #dh = :held, #du = :unflushed, #ds = :settled'],
       condition: CLAUSES.potExists,
-      values: { until, held, unflushed, settled },
+      values: { until, idle, held, unflushed, settled },
     };
     await this.table.update('markDry', potItemKey(pot), change);
   }

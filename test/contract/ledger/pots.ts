@@ -120,15 +120,27 @@ export function describePots(under: StoreUnderTest): void {
 
     test('a pot remembers that it is dry and which limit was seen; nothing makes a pot by that', async () => {
       const store = await settledWorld();
-      await store.markDry(WALLET.key, { untilEpochMs: NOW + 1000, heldNanoUsd: 7n, unflushedNanoUsd: 0n, settledNanoUsd: 3n });
+      await store.markDry(WALLET.key, {
+        untilEpochMs: NOW + 1000,
+        idleNanoUsd: 2n,
+        heldNanoUsd: 7n,
+        unflushedNanoUsd: 0n,
+        settledNanoUsd: 3n,
+      });
       await store.noteLimit(BUDGET.key, 1000n);
       expect(await potNow(store, WALLET)).toMatchObject({
-        dry: { untilEpochMs: NOW + 1000, heldNanoUsd: 7n, unflushedNanoUsd: 0n, settledNanoUsd: 3n },
+        dry: { untilEpochMs: NOW + 1000, idleNanoUsd: 2n, heldNanoUsd: 7n, unflushedNanoUsd: 0n, settledNanoUsd: 3n },
         availableNanoUsd: 400n,
       });
       expect(await potNow(store, BUDGET)).toMatchObject({ seenLimitNanoUsd: 1000n });
       const none = 'budget/dev/none#d2026-11-23';
-      await store.markDry(none, { untilEpochMs: NOW, heldNanoUsd: 0n, unflushedNanoUsd: 0n, settledNanoUsd: 0n });
+      await store.markDry(none, {
+        untilEpochMs: NOW,
+        idleNanoUsd: 2n,
+        heldNanoUsd: 0n,
+        unflushedNanoUsd: 0n,
+        settledNanoUsd: 0n,
+      });
       await store.noteLimit(none, 1n);
       await store.sendMarker(none, '50_1', NOW);
       expect((await store.readPots([none])).size).toBe(0);
