@@ -1,6 +1,9 @@
 /**
- * Reconciliation: reads every pot, lane, top-up and entry and proves the ledger's invariants. It must find nothing. On a
- * live stage only what two reads leave unchanged is compared.
+ * Reconciliation: reads every pot, lane, top-up and entry and proves the ledger's invariants. It must find nothing.
+ *
+ * On a live stage the pots are read once, between two reads of the lanes, and these between two of entries and top-ups. A
+ * pot is compared when what stands behind it is the same in both: the same holds by their ids, lanes not used since, no
+ * entry more. An entry comes after its hold, so a hold that came and went around the reading of the pot has left one.
  */
 import type { Entry } from '../domain/entries.ts';
 import { type NanoUsd, formatUsd } from '../domain/money.ts';
@@ -20,7 +23,7 @@ export interface VerifyReport {
   readonly lanes: number;
   readonly entries: number;
   readonly topUps: number;
-  /** Pots that moved between two reads and so were not compared; 0 when quiesced. */
+  /** Pots behind which something moved between two reads, and which so were not compared; 0 when quiesced. */
   readonly moving: number;
   /** Sums over all wallets, and over all entries. */
   readonly spentNanoUsd: NanoUsd;
@@ -29,8 +32,8 @@ export interface VerifyReport {
   readonly lossNanoUsd: NanoUsd;
 }
 
+/** What stands behind the pots. */
 interface Books {
-  readonly pots: ReadonlyMap<PotKey, PotState>;
   readonly lanes: readonly LaneState[];
   readonly entries: readonly Entry[];
   readonly topUps: readonly TopUpRecord[];
@@ -43,29 +46,34 @@ interface Account {
   directHolds: NanoUsd;
   charges: NanoUsd;
   toppedUp: NanoUsd;
+  /** Entries and top-ups; they only become more. */
+  records: number;
+  /** Standing holds by id, and lanes with their last use. */
+  readonly standing: string[];
 }
 
 /** @param quiesced nothing writes meanwhile: one read, everything compared */
 export async function verifyLedger(store: LedgerStore, quiesced: boolean): Promise<VerifyReport> {
-  const first = await readBooks(store);
-  const books = quiesced ? first : await readBooks(store);
+  const before = quiesced ? undefined : await readInward(store);
+  const pots = await readPots(store);
+  const books = await readOutward(store);
   const accounts = accountsOf(books);
-  const before = quiesced ? accounts : accountsOf(first);
+  const earlier = before === undefined ? accounts : accountsOf(before);
   const findings: Finding[] = [];
   let moving = 0;
   for (const lane of books.lanes) findings.push(...checkLane(lane));
-  for (const key of new Set([...books.pots.keys(), ...accounts.keys()])) {
-    if (!quiesced && fingerprint(first, before, key) !== fingerprint(books, accounts, key)) {
+  for (const key of new Set([...pots.keys(), ...accounts.keys(), ...earlier.keys()])) {
+    if (fingerprint(earlier, key) !== fingerprint(accounts, key)) {
       moving += 1;
       continue;
     }
-    findings.push(...checkPot(key, books.pots.get(key), accountOf(accounts, key)));
+    findings.push(...checkPot(key, pots.get(key), accountOf(accounts, key)));
   }
   const sum = (amounts: Iterable<NanoUsd>): NanoUsd => [...amounts].reduce((total, amount) => total + amount, 0n);
-  const wallets = [...books.pots.values()].filter((pot) => pot.kind === 'wallet');
+  const wallets = [...pots.values()].filter((pot) => pot.kind === 'wallet');
   return {
     findings,
-    pots: books.pots.size,
+    pots: pots.size,
     lanes: books.lanes.length,
     entries: books.entries.length,
     topUps: books.topUps.length,
@@ -77,15 +85,22 @@ export async function verifyLedger(store: LedgerStore, quiesced: boolean): Promi
   };
 }
 
-async function readBooks(store: LedgerStore): Promise<Books> {
-  const pots = new Map<PotKey, PotState>();
-  for await (const page of store.allPots()) for (const pot of page) pots.set(pot.key, pot);
-  return {
-    pots,
-    lanes: await collect(store.allLanes()),
-    entries: await collect(store.allEntries()),
-    topUps: await collect(store.allTopUps()),
-  };
+async function readPots(store: LedgerStore): Promise<ReadonlyMap<PotKey, PotState>> {
+  return new Map((await collect(store.allPots())).map((pot) => [pot.key, pot]));
+}
+
+/** The lanes last, next to the pots. */
+async function readInward(store: LedgerStore): Promise<Books> {
+  const topUps = await collect(store.allTopUps());
+  const entries = await collect(store.allEntries());
+  return { topUps, entries, lanes: await collect(store.allLanes()) };
+}
+
+/** The lanes first. */
+async function readOutward(store: LedgerStore): Promise<Books> {
+  const lanes = await collect(store.allLanes());
+  const entries = await collect(store.allEntries());
+  return { lanes, entries, topUps: await collect(store.allTopUps()) };
 }
 
 async function collect<T>(pages: AsyncIterable<readonly T[]>): Promise<readonly T[]> {
@@ -106,23 +121,34 @@ function accountsOf({ lanes, entries, topUps }: Books): Map<PotKey, Account> {
     for (const key of lane.chain) {
       at(key).escrow += lane.escrowNanoUsd;
       at(key).unflushed += lane.unflushedNanoUsd;
+      at(key).standing.push(`${lane.id.chainHash}#${lane.id.n} ${lane.lastUseEpochMs}`, ...lane.holds.keys());
     }
     for (const [hid, hold] of lane.holds) {
       standing.add(hid);
-      for (const key of hold.direct) at(key).directHolds += hold.estimateNanoUsd;
+      for (const key of hold.direct) {
+        at(key).directHolds += hold.estimateNanoUsd;
+        at(key).standing.push(hid);
+      }
     }
   }
   for (const entry of entries) {
-    // An entry is written ahead of its settlement: while its hold stands, nothing has been charged.
-    if (standing.has(entry.hid)) continue;
-    for (const key of [...entry.chain, ...entry.direct]) at(key).charges += entry.chargeNanoUsd;
+    for (const key of [...entry.chain, ...entry.direct]) {
+      at(key).records += 1;
+      // An entry is written ahead of its settlement: while its hold stands, nothing has been charged.
+      if (!standing.has(entry.hid)) at(key).charges += entry.chargeNanoUsd;
+    }
   }
-  for (const topUp of topUps) at(`wallet/${topUp.walletId}#life`).toppedUp += topUp.amountNanoUsd;
+  for (const topUp of topUps) {
+    const account = at(`wallet/${topUp.walletId}#life`);
+    account.toppedUp += topUp.amountNanoUsd;
+    account.records += 1;
+  }
   return accounts;
 }
 
 function accountOf(accounts: ReadonlyMap<PotKey, Account>, key: PotKey): Account {
-  return accounts.get(key) ?? { escrow: 0n, unflushed: 0n, directHolds: 0n, charges: 0n, toppedUp: 0n };
+  const empty = { escrow: 0n, unflushed: 0n, directHolds: 0n, charges: 0n, toppedUp: 0n, records: 0, standing: [] };
+  return accounts.get(key) ?? empty;
 }
 
 function checkLane(lane: LaneState): readonly Finding[] {
@@ -186,10 +212,7 @@ function atLeastZero(invariant: string, subject: string, amount: NanoUsd): reado
 }
 
 /** What a movement on a pot would change. */
-function fingerprint(books: Books, accounts: ReadonlyMap<PotKey, Account>, key: PotKey): string {
-  const pot = books.pots.get(key);
-  const account = accountOf(accounts, key);
-  return [pot?.availableNanoUsd, pot?.fundedNanoUsd, pot?.committedNanoUsd, pot?.settledNanoUsd, ...Object.values(account)].join(
-    '|',
-  );
+function fingerprint(accounts: ReadonlyMap<PotKey, Account>, key: PotKey): string {
+  const { standing, ...sums } = accountOf(accounts, key);
+  return [...Object.values(sums), ...standing.toSorted()].join('|');
 }
