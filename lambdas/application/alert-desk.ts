@@ -16,7 +16,7 @@ import { type NanoUsd, formatUsd } from '../domain/money.ts';
 import type { Policy, Threshold } from '../domain/policy.ts';
 import type { Pot, PotKey, PotState } from '../domain/pots.ts';
 import { type Persistence, isTransient, persist } from './persistence.ts';
-import type { AlertLog, AlertPublisher, LedgerStore } from './ports.ts';
+import type { AlertLog, AlertPublisher, LedgerStore, WatchOn } from './ports.ts';
 
 /** A marker that is PENDING for longer is told again: whoever raised it is gone. */
 const REDRIVE_MS = 60_000;
@@ -73,16 +73,31 @@ export class AlertDesk {
     return { states, clean };
   }
 
-  /** A refusal is the moment at which a block bites, even when spend has not reached it: told once, like the crossing. */
-  async refused(policy: Policy, pot: Pot, state: PotState | undefined): Promise<void> {
+  /**
+   * A refusal is the moment at which a block bites, even when spend has not reached it: told once, like the crossing.
+   * @param watchOn of a user's pot: the lane through which the keeper finds an alert that could not be sent
+   */
+  async refused(policy: Policy, pot: Pot, state: PotState | undefined, watchOn?: WatchOn): Promise<void> {
     const percent = blockPercent(pot.thresholds);
     if (percent === undefined || !pot.enforced || !policy.costTracking.enabled) return;
     const { persistence } = this.deps;
     const untilEpochMs = persistence.clock.now() + REFUSAL_PATIENCE_MS;
-    await new AlertDesk({ ...this.deps, persistence: { ...persistence, untilEpochMs } }).tellBlock(policy, pot, state, percent);
+    await new AlertDesk({ ...this.deps, persistence: { ...persistence, untilEpochMs } }).tellBlock(
+      policy,
+      pot,
+      state,
+      percent,
+      watchOn,
+    );
   }
 
-  private async tellBlock(policy: Policy, pot: Pot, state: PotState | undefined, percent: number): Promise<void> {
+  private async tellBlock(
+    policy: Policy,
+    pot: Pot,
+    state: PotState | undefined,
+    percent: number,
+    watchOn: WatchOn | undefined,
+  ): Promise<void> {
     const level = levelOf(pot, state);
     const marker = markerName(percent, level);
     const standing = state?.alerts[marker];
@@ -90,7 +105,7 @@ export class AlertDesk {
     const stuck = standing?.status === 'PENDING' && now - standing.atEpochMs > REDRIVE_MS;
     if (standing !== undefined && !stuck) return;
     try {
-      const mine = stuck || (await this.raise(pot, marker, now, undefined));
+      const mine = stuck || (await this.raise(pot, marker, now, undefined, watchOn));
       if (mine) await this.tell(pot, marker, thresholdAlert(policy, pot, [{ percent, action: 'block' }], level, now, true));
     } catch (error) {
       if (!isTransient(error)) throw error;
@@ -237,8 +252,8 @@ export class AlertDesk {
   }
 
   /** A lost reply may hide that the marker is ours. Then it stays PENDING, and the next check tells it. */
-  private raise(pot: Pot, marker: string, now: number, ifSettled: NanoUsd | undefined): Promise<boolean> {
-    return persist(() => this.deps.store.raiseMarker(pot, marker, now, ifSettled), this.deps.persistence);
+  private raise(pot: Pot, marker: string, now: number, ifSettled: NanoUsd | undefined, watchOn?: WatchOn): Promise<boolean> {
+    return persist(() => this.deps.store.raiseMarker(pot, marker, now, ifSettled, watchOn), this.deps.persistence);
   }
 
   /** Publishes, then marks as sent. A receiver that does not answer leaves the marker PENDING. */

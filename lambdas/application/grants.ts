@@ -15,6 +15,8 @@ export interface PotRefusal {
   readonly pot: Pot;
   readonly state: PotState | undefined;
   readonly sums: LaneSums;
+  /** Of a user's pot, which is in no lane: the one that the call was for. */
+  readonly lane?: LaneId;
 }
 
 export type FundResult = { readonly ok: true } | { readonly ok: false; readonly refusal: PotRefusal };

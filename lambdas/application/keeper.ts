@@ -5,7 +5,7 @@
 import { currentPots, potOfKey } from '../domain/chains.ts';
 import { type Entry, holdExpiryEpochSeconds } from '../domain/entries.ts';
 import type { Policy } from '../domain/policy.ts';
-import { type Hold, type LaneState, type Pot, type PotKey, heldNanoUsd } from '../domain/pots.ts';
+import { type Hold, type LaneState, type Pot, type PotKey, heldNanoUsd, watchedPot } from '../domain/pots.ts';
 import type { AlertDesk, Reporter } from './alert-desk.ts';
 import { type Persistence, isTransient, persist } from './persistence.ts';
 import type { LedgerStore } from './ports.ts';
@@ -94,7 +94,7 @@ export class Keeper {
         lane.holds.size > 0 ? await this.guard(counts, () => this.deps.store.readLane(lane.id, { consistent: true })) : lane;
       if (now !== undefined) {
         after.push(now);
-        for (const key of now.watched) touched.add(key);
+        for (const entry of now.watched) touched.add(watchedPot(entry));
       }
       for (const key of lane.chain) touched.add(key);
     }

@@ -81,7 +81,7 @@ export class Lanes {
         this.learn(chain.hash, outcome.lane);
         return { ok: true, hid, lane, hold, state: outcome.lane };
       }
-      if (outcome.reason === 'direct') return { ok: false, refusal: this.directRefusal(chain, outcome.pot, outcome.state) };
+      if (outcome.reason === 'direct') return { ok: false, refusal: this.directRefusal(chain, lane, outcome.pot, outcome.state) };
       if (isOver({ clock, ...patience }))
         throw new NotAppliedError(`lane ${lane.chainHash}#${lane.n} could not be reserved in time`);
       const seen = outcome.reason === 'no_lane' ? undefined : outcome.lane;
@@ -109,12 +109,12 @@ export class Lanes {
     return { untilEpochMs: now + this.limits.patienceMs, silentUntilEpochMs: now + this.limits.silenceMs };
   }
 
-  private directRefusal(chain: Chain, key: PotKey, state: PotRefusal['state']): PotRefusal {
+  private directRefusal(chain: Chain, lane: LaneId, key: PotKey, state: PotRefusal['state']): PotRefusal {
     const pot = chain.direct.find((candidate) => candidate.key === key);
     if (pot === undefined) throw new RangeError(`the store refused pot ${key}, which is not in the chain`);
     // A user's pot is in no lane: what is committed and not settled is held.
     const heldNanoUsd = (state?.committedNanoUsd ?? 0n) - (state?.settledNanoUsd ?? 0n);
-    return { pot, state, sums: { idleNanoUsd: 0n, heldNanoUsd, unflushedNanoUsd: 0n } };
+    return { pot, state, sums: { idleNanoUsd: 0n, heldNanoUsd, unflushedNanoUsd: 0n }, lane };
   }
 
   private countOf(hash: string): number {

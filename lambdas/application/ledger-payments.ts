@@ -150,9 +150,9 @@ export class LedgerPayments implements Payments {
     const expiresAt = this.expiresAtEpochSeconds(request);
     const result = await this.lanes.hold(chain, request.boundNanoUsd, expiresAt, patience);
     if (result.ok) return { ok: true, held: toHeld(request, chain, result, this.deps.persistence.clock.now()) };
-    const { pot, state } = result.refusal;
+    const { pot, state, lane } = result.refusal;
     const refusal = refusalOf(request.policy, result.refusal, request.boundNanoUsd);
-    const tell = () => this.deps.alerts.refused(request.policy, pot, state);
+    const tell = () => this.deps.alerts.refused(request.policy, pot, state, lane && { lane, chain });
     if (pot.owner === 'wallet') return { refusal, tell };
     if (refusal.code !== 'funds_reserved' && !exceedsWhole(pot, request.boundNanoUsd)) await tell();
     return { ok: false, refusal, by: pot.owner === 'provider' ? 'provider' : 'caller' };

@@ -130,6 +130,12 @@ export type LateOutcome =
   /** Somebody else flipped the entry: done. */
   | { readonly ok: false; readonly reason: 'flipped' };
 
+/** A lane whose watch list brings the keeper to a pot that is in no lane. */
+export interface WatchOn {
+  readonly lane: LaneId;
+  readonly chain: Chain;
+}
+
 export type TopUpOutcome =
   | { readonly applied: true; readonly wallet?: PotState }
   /** The id was used before. `amountNanoUsd` is what it moved then (negative: a withdrawal). */
@@ -183,8 +189,8 @@ export interface LedgerStore {
   lose(hid: string, seen: EntryStatus, lossNanoUsd: NanoUsd): Promise<boolean>;
   /** Moves unflushed spend of up to 25 lanes of one chain into `settled` of its pots. False: a lane has less. */
   flush(lanes: readonly { readonly lane: LaneState; readonly amountNanoUsd: NanoUsd }[]): Promise<boolean>;
-  /** Takes user pots off a lane's watch list, once their alerts were told; not while spend came in that nobody flushed since. */
-  unwatch(lane: LaneId, pots: readonly PotKey[]): Promise<void>;
+  /** Takes entries off a lane's watch list, once their alerts were told; not while spend came in that nobody flushed since. */
+  unwatch(lane: LaneId, watched: readonly string[]): Promise<void>;
   /** Deletes a lane that is empty, watches no pot and was not used since. False: it is not. */
   closeLane(lane: LaneId, lastUseEpochMs: number): Promise<boolean>;
   /** Doubles the chain's lane count, on lane 0, from what was seen. False: somebody did. */
@@ -194,9 +200,10 @@ export interface LedgerStore {
 
   /**
    * Raises an alert marker as PENDING once. With `ifSettledNanoUsd`, only when that much is settled. False: it stands already (or is not
-   * reached). Creates the pot when it does not exist (a refusal may come before any spend).
+   * reached). Creates the pot when it does not exist (a refusal may come before any spend). With `watchOn` the alert goes on that
+   * lane's watch list in the same step, and the lane is made when it is not there.
    */
-  raiseMarker(pot: PotTerm, marker: string, nowEpochMs: number, ifSettledNanoUsd?: NanoUsd): Promise<boolean>;
+  raiseMarker(pot: PotTerm, marker: string, nowEpochMs: number, ifSettledNanoUsd?: NanoUsd, watchOn?: WatchOn): Promise<boolean>;
   /** PENDING → SENT, or a silent SENT for a percent that was already passed before a raised limit. */
   sendMarker(pot: PotKey, marker: string, nowEpochMs: number): Promise<void>;
   noteLimit(pot: PotKey, limitNanoUsd: NanoUsd): Promise<void>;

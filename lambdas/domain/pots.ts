@@ -101,8 +101,11 @@ export interface LaneState {
   readonly escrowNanoUsd: NanoUsd;
   readonly unflushedNanoUsd: NanoUsd;
   readonly holds: ReadonlyMap<string, Hold>;
-  /** Pots of users that were settled on through this lane and whose alerts the keeper has not checked since. */
-  readonly watched: readonly PotKey[];
+  /**
+   * Pots of users whose alerts the keeper is to check: settled on through this lane, by their keys; refused a call, by the id
+   * of that alert, so that taking the one off never takes off the other.
+   */
+  readonly watched: readonly string[];
   /** The wallet's key first. */
   readonly chain: readonly PotKey[];
   readonly walletId: string;
@@ -137,4 +140,10 @@ export function roomNanoUsd(pot: Pot, state: PotState | undefined): NanoUsd | un
   if (!pot.enforced) return undefined;
   if (pot.kind === 'wallet') return state?.availableNanoUsd ?? 0n;
   return (pot.hardLimitNanoUsd ?? 0n) - (state?.committedNanoUsd ?? 0n);
+}
+
+/** The pot that an entry of a watch list is about: an alert's id is the pot's key, a colon and the marker. */
+export function watchedPot(entry: string): PotKey {
+  const colon = entry.indexOf(':', entry.lastIndexOf('#'));
+  return colon === -1 ? entry : entry.slice(0, colon);
 }

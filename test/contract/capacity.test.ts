@@ -179,6 +179,10 @@ test('markers and hints are one unit each', async () => {
   const { store, options, cost, give } = await world();
   await give(10n);
   expect(await cost('lane count doubled', () => store.growLanes(LANE, 1))).toEqual([1, 0]);
+  const watchOn = { lane: LANE, chain: CHAIN };
+  expect(await cost("alert of a user's refusal raised", () => store.raiseMarker(USER, '100_1', NOW, undefined, watchOn))).toEqual(
+    [4, 0],
+  );
   expect(await cost('alert marker raised', () => store.raiseMarker(DAY_POT, '50_1', NOW))).toEqual([1, 0]);
   expect(await cost('alert marker sent', () => store.sendMarker(DAY_POT.key, '50_1', NOW))).toEqual([1, 0]);
   expect(await cost('limit noted', () => store.noteLimit(DAY_POT.key, 5n))).toEqual([1, 0]);

@@ -133,6 +133,7 @@ async function run(store: LedgerStore, s: Step, i: number, seen: Seen): Promise<
     case 'grow':
       return store.growLanes(lane, s.off > 1 ? (seen.lane?.laneCount ?? 1) : 2);
     case 'raise':
+      if (s.off < 3) return store.raiseMarker(USERS[s.at % 2] ?? pot, `50_${s.at}`, nowEpochMs, undefined, { lane, chain });
       return store.raiseMarker(pot, `50_${s.at}`, nowEpochMs, s.off > 4 ? s.amount - 20n : undefined);
     case 'send':
       return store.sendMarker(pot.key, `50_${s.at}`, nowEpochMs);

@@ -29,8 +29,8 @@ function parseUserPot(key: PotKey): UserPot | undefined {
 /** Every user pot's key begins so; the lane's watch list leaves it out. */
 export const USER_POT_PREFIX = 'budget/';
 
-/** User pots as the lane's watch list keeps them. */
-export function watchList(keys: readonly PotKey[]): ReadonlySet<string> {
+/** User pots, or alerts of them, as the lane's watch list keeps them. */
+export function watchList(keys: readonly string[]): ReadonlySet<string> {
   return new Set(keys.map((key) => key.slice(USER_POT_PREFIX.length)));
 }
 

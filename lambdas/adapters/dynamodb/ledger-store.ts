@@ -15,6 +15,7 @@ import type {
   SettleRequest,
   TopUpOutcome,
   TopUpRecord,
+  WatchOn,
 } from '../../application/ports.ts';
 import type { Entry, EntryStatus } from '../../domain/entries.ts';
 import type { NanoUsd } from '../../domain/money.ts';
@@ -196,11 +197,11 @@ export class DynamoLedgerStore extends LedgerReads implements LedgerStore {
     return done.ok;
   }
 
-  async unwatch(lane: LaneId, pots: readonly PotKey[]): Promise<void> {
+  async unwatch(lane: LaneId, watched: readonly string[]): Promise<void> {
     await this.table.update('unwatch', laneItemKey(lane), {
       update: ['DELETE #dp :watched'],
       condition: CLAUSES.laneIsFlushed,
-      values: { watched: watchList(pots), zero: 0n },
+      values: { watched: watchList(watched), zero: 0n },
     });
   }
 
@@ -238,7 +239,13 @@ export class DynamoLedgerStore extends LedgerReads implements LedgerStore {
     await this.table.update('markDry', potItemKey(pot), change);
   }
 
-  async raiseMarker(pot: PotTerm, marker: string, nowEpochMs: number, ifSettledNanoUsd?: NanoUsd): Promise<boolean> {
+  async raiseMarker(
+    pot: PotTerm,
+    marker: string,
+    nowEpochMs: number,
+    ifSettledNanoUsd?: NanoUsd,
+    watchOn?: WatchOn,
+  ): Promise<boolean> {
     const ttl = pot.kind === 'limit' ? expiryEpochSeconds(pot.window) : undefined;
     const amounts = pot.kind === 'wallet' ? '#available :zero, #funded :zero' : '#committed :zero';
     // What was never settled counts as 0, which only a threshold of 0 or less reaches.
@@ -246,7 +253,7 @@ export class DynamoLedgerStore extends LedgerReads implements LedgerStore {
       ifSettledNanoUsd !== undefined && ifSettledNanoUsd <= 0n
         ? any('attribute_not_exists(#settled)', CLAUSES.settledReachesThreshold)
         : CLAUSES.settledReachesThreshold;
-    const done = await this.table.update('raiseMarker', potItemKey(pot.key), {
+    const raise: ItemChange = {
       update: [`SET #marker = :pending${ttl === undefined ? '' : ', #ttl = :ttl'}`, `ADD ${amounts}, #settled :zero`],
       condition: ifSettledNanoUsd === undefined ? CLAUSES.markerIsNew : all(CLAUSES.markerIsNew, reached),
       names: { marker: markerAttribute(marker) },
@@ -256,8 +263,19 @@ export class DynamoLedgerStore extends LedgerReads implements LedgerStore {
         zero: 0n,
         ttl,
       },
+    };
+    if (watchOn === undefined) return (await this.table.update('raiseMarker', potItemKey(pot.key), raise)).ok;
+    const { lane, chain } = watchOn;
+    const watch = fillLane({
+      owners: chain,
+      chain: [chain.wallet, ...chain.limits].map(({ key }) => key),
+      idle: 0n,
+      unflushed: 0n,
+      watched: [`${pot.key}:${marker}`],
+      nowEpochMs,
     });
-    return done.ok;
+    const items = [this.table.updateItem(potItemKey(pot.key), raise), this.table.updateItem(laneItemKey(lane), watch)];
+    return (await this.table.transact('raiseMarker', items)).ok;
   }
 
   async sendMarker(pot: PotKey, marker: string, nowEpochMs: number): Promise<void> {

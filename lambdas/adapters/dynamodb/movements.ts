@@ -106,8 +106,8 @@ export interface LaneFill {
   readonly unflushed: NanoUsd;
   /** Remembered as the last grant; absent for a late charge. */
   readonly grant?: NanoUsd;
-  /** User pots whose alerts are to be checked. */
-  readonly watched?: readonly PotKey[];
+  /** User pots, or alerts of them, that are to be checked. */
+  readonly watched?: readonly string[];
   readonly condition?: string;
   readonly nowEpochMs: number;
 }

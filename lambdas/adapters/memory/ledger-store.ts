@@ -16,6 +16,7 @@ import type {
   SettleRequest,
   TopUpOutcome,
   TopUpRecord,
+  WatchOn,
 } from '../../application/ports.ts';
 import type { Entry, EntryStatus } from '../../domain/entries.ts';
 import type { NanoUsd } from '../../domain/money.ts';
@@ -45,6 +46,9 @@ export interface MemoryLedgerStoreOptions {
   /** Called at every operation with its name. */
   readonly onCall?: (operation: string) => void;
 }
+
+/** A lane, and what is written into it each time. */
+type SpendOfLane = Pick<LateRequest, 'lane' | 'chain' | 'walletId' | 'groupId' | 'providerId' | 'nowEpochMs'>;
 
 const PAGE = 100;
 
@@ -204,7 +208,8 @@ export class MemoryLedgerStore implements LedgerStore {
       if (refused) return { ok: false, reason: 'pot', pot: refused.key };
       for (const { key } of request.chain) this.move(key, taken(key, difference, 0n));
       for (const { key } of request.direct) this.move(key, { committed: difference, settled: difference });
-      this.addSpend(request, difference);
+      const watched = request.direct.map(({ key }) => key);
+      this.addSpend(request, difference, watched);
     } else if (difference < 0n) {
       for (const { key } of terms) this.move(key, refunded(key, -difference));
     }
@@ -248,10 +253,10 @@ export class MemoryLedgerStore implements LedgerStore {
     return true;
   }
 
-  async unwatch(lane: LaneId, pots: readonly PotKey[]): Promise<void> {
+  async unwatch(lane: LaneId, watched: readonly string[]): Promise<void> {
     this.onCall('unwatch');
     const now = this.lanes.get(laneName(lane));
-    if (now?.unflushedNanoUsd === 0n) this.putLane({ ...now, watched: now.watched.filter((key) => !pots.includes(key)) });
+    if (now?.unflushedNanoUsd === 0n) this.putLane({ ...now, watched: now.watched.filter((entry) => !watched.includes(entry)) });
   }
 
   async closeLane(lane: LaneId, lastUseEpochMs: number): Promise<boolean> {
@@ -275,12 +280,23 @@ export class MemoryLedgerStore implements LedgerStore {
     if (state) this.pots.set(pot, { ...state, dry: mark });
   }
 
-  async raiseMarker(pot: PotTerm, marker: string, nowEpochMs: number, ifSettledNanoUsd?: NanoUsd): Promise<boolean> {
+  async raiseMarker(
+    pot: PotTerm,
+    marker: string,
+    nowEpochMs: number,
+    ifSettledNanoUsd?: NanoUsd,
+    watchOn?: WatchOn,
+  ): Promise<boolean> {
     this.onCall('raiseMarker');
     const state = this.pots.get(pot.key) ?? emptyPot(pot.key);
     if (state.alerts[marker]) return false;
     if (ifSettledNanoUsd !== undefined && state.settledNanoUsd < ifSettledNanoUsd) return false;
     this.pots.set(pot.key, { ...state, alerts: { ...state.alerts, [marker]: { status: 'PENDING', atEpochMs: nowEpochMs } } });
+    if (watchOn !== undefined) {
+      const { lane, chain } = watchOn;
+      const terms = { ...chain, lane, chain: [chain.wallet, ...chain.limits], nowEpochMs };
+      this.addSpend(terms, 0n, [`${pot.key}:${marker}`]);
+    }
     return true;
   }
 
@@ -360,14 +376,14 @@ export class MemoryLedgerStore implements LedgerStore {
     });
   }
 
-  /** Puts late spend into the lane of its chain, which may be long gone. */
-  private addSpend(request: LateRequest, amount: NanoUsd): void {
+  /** Puts late spend and what is to be watched into the lane of its chain, which may be long gone. */
+  private addSpend(request: SpendOfLane, amount: NanoUsd, watched: readonly string[]): void {
     const before = this.lanes.get(laneName(request.lane)) ?? newLane(request.lane);
     this.putLane({
       ...before,
       escrowNanoUsd: before.escrowNanoUsd + amount,
       unflushedNanoUsd: before.unflushedNanoUsd + amount,
-      watched: [...new Set([...before.watched, ...request.direct.map((term) => term.key)])],
+      watched: [...new Set([...before.watched, ...watched])],
       chain: request.chain.map((term) => term.key),
       walletId: request.walletId,
       groupId: request.groupId,

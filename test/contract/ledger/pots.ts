@@ -1,5 +1,8 @@
 /** Contract of top-ups, alert markers and reading: money comes in once per id, an alert is raised once. */
 import {
+  CHAIN,
+  USER,
+  potsOf,
   BUDGET,
   LANE,
   NOW,
@@ -116,6 +119,40 @@ export function describePots(under: StoreUnderTest): void {
       await store.sendMarker(WALLET.key, '50_500-0', NOW);
       expect(await store.raiseMarker(WALLET, '50_500-0', NOW, 1n)).toBe(false);
       expect((await potNow(store, WALLET)).alerts).toEqual({ '50_500-0': { status: 'SENT', atEpochMs: NOW } });
+    });
+
+    test('the alert of a refusal goes on the watch list of its lane in the same step, and makes the lane when it is not there', async () => {
+      const { store } = await under.open();
+      const watchOn = { lane: LANE, chain: CHAIN };
+      expect(await store.raiseMarker(USER, '100_100', NOW, undefined, watchOn)).toBe(true);
+      expect((await potNow(store, USER)).alerts).toEqual({ '100_100': { status: 'PENDING', atEpochMs: NOW } });
+      const lane = await laneNow(store);
+      expect(lane).toMatchObject({
+        watched: [`${USER.key}:100_100`],
+        chain: potsOf(CHAIN).map(({ key }) => key),
+        idleNanoUsd: 0n,
+        escrowNanoUsd: 0n,
+        walletId: 'team_dev',
+        lastUseEpochMs: NOW,
+      });
+      expect(await store.closeLane(LANE, NOW)).toBe(false);
+      await store.unwatch(LANE, [USER.key]);
+      expect((await laneNow(store)).watched).toEqual([`${USER.key}:100_100`]);
+      await store.unwatch(LANE, lane.watched);
+      expect((await laneNow(store)).watched).toEqual([]);
+      expect(await broken(store)).toEqual([]);
+    });
+
+    test('an alert that stands already is watched no second time', async () => {
+      const store = await settledWorld();
+      const watchOn = { lane: LANE, chain: CHAIN };
+      const before = await laneNow(store);
+      expect(await store.raiseMarker(USER, '100_100', NOW)).toBe(true);
+      expect(await store.raiseMarker(USER, '100_100', NOW + 9, undefined, watchOn)).toBe(false);
+      expect(await laneNow(store)).toEqual(before);
+      expect(await store.raiseMarker(USER, '100_200', NOW + 9, undefined, watchOn)).toBe(true);
+      expect(await laneNow(store)).toEqual({ ...before, watched: [`${USER.key}:100_200`], lastUseEpochMs: NOW + 9 });
+      expect(await broken(store)).toEqual([]);
     });
 
     test('a pot remembers that it is dry and which limit was seen; nothing makes a pot by that', async () => {

@@ -201,11 +201,14 @@ export class Oracle {
     return largest;
   }
 
-  /** The keeper does not come back to a refusal's alert of a past window without lanes, nor of a user's pot: the next refusal does. */
+  /**
+   * The keeper does not come back to a refusal's alert of a past window without lanes. To one of a user's pot it does, through
+   * the lane's watch list, unless the pot has left the policy meanwhile.
+   */
   private mustBeTold(name: string, pot: Pot, level: Level, isPast: boolean, limitsChanged: boolean): boolean {
     const threshold = pot.thresholds.find(({ percent }) => markerName(percent, level) === name);
     if (threshold === undefined) return false;
-    const isRevisited = !isPast && pot.owner !== 'user';
+    const isRevisited = pot.owner === 'user' ? !limitsChanged : !isPast;
     return isRevisited || (!limitsChanged && isCrossed(threshold.percent, level));
   }
 

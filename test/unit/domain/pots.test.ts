@@ -56,3 +56,10 @@ test('a wallet has room for what is available, a limit for what is not committed
   expect(roomNanoUsd({ ...limit, hardLimitNanoUsd: undefined }, STATE)).toBe(-70n);
   expect(roomNanoUsd({ ...POT, enforced: false }, STATE)).toBeUndefined();
 });
+
+test('a watch list names a pot by its key or by the id of its alert, whatever the user is called', () => {
+  for (const user of ['ann', 'ann:1', 'ann#2:1', 'a:b#c']) {
+    const key = `budget/dev/each/${user}#h2026-11-23T14`;
+    expect([watchedPot(key), watchedPot(`${key}:100_5000`)]).toEqual([key, key]);
+  }
+});

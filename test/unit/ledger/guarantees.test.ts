@@ -86,6 +86,26 @@ test('the alert of a user’s budget that could not be sent is sent later', asyn
   expect(ledger.published).toHaveLength(1);
 });
 
+test.each([
+  ['while its lane is open', 0],
+  ['when its lane was closed long before', 3],
+])('a refusal’s alert of a user’s budget that could not be sent is sent by the keeper, %s', async (_when, passes) => {
+  const ledger = await funded(5_000n);
+  const policy = makePolicy({ budgets: [limit('each', 100n, { per: 'user', window: 'week' })] });
+  await spend(ledger, policy, 40n, 40n, { userId: 'ann:1#2' });
+  await keep(ledger, policy, passes, 301_000);
+  const refused = () => ledger.gateway.hold(payment(policy, 75n, { userId: 'ann:1#2' }));
+  ledger.publisher.failing = true;
+  expect(await refused()).toMatchObject({ ok: false, refusal: { limitedBy: 'budget/dev/each/ann:1#2' } });
+  ledger.publisher.failing = false;
+  await keep(ledger, policy, 2);
+  expect(ledger.published).toMatchObject([{ kind: 'block', subject: 'budget/dev/each/ann:1#2', percent: 100 }]);
+  expect((await refused()).ok).toBe(false);
+  await keep(ledger, policy, 6, 301_000);
+  expect(ledger.published).toHaveLength(1);
+  expect(await ledger.keeper.pass(policy)).toMatchObject({ lanes: 0 });
+});
+
 test('the alert of a user’s budget outlives a process that dies right after the settlement', async () => {
   const ledger = await funded(5_000n);
   const policy = makePolicy({ budgets: [limit('each', 100n, { per: 'user' })] });
