@@ -92,6 +92,21 @@ describe('damaged items', () => {
     return { ...table, store };
   }
 
+  test('a dry mark of an earlier version, which does not say what was settled, is none', async () => {
+    const { store, client, tableName } = await world();
+    await store.markDry(WALLET.key, {
+      untilEpochMs: 9,
+      idleNanoUsd: 0n,
+      heldNanoUsd: 1n,
+      unflushedNanoUsd: 2n,
+      settledNanoUsd: 0n,
+    });
+    expect((await store.readPots([WALLET.key])).get(WALLET.key)?.dry).toBeDefined();
+    const key = potItemKey(WALLET.key);
+    await client.send(new UpdateCommand({ TableName: tableName, Key: key, UpdateExpression: 'REMOVE di, ds' }));
+    expect((await store.readPots([WALLET.key])).get(WALLET.key)?.dry).toBeUndefined();
+  });
+
   test.each([
     ['available', 'missing'],
     ['settled', 'missing'],

@@ -5,6 +5,7 @@ import {
   escrowNanoUsd,
   heldNanoUsd,
   roomNanoUsd,
+  watchedPot,
 } from '../../../lambdas/domain/pots.ts';
 import { LIFE } from '../../../lambdas/domain/windows.ts';
 
