@@ -12,6 +12,9 @@ export const PRICE: Price = {
   tiers: [{ aboveInputTokens: 0, inputPicoUsd: 0n, cachedInputPicoUsd: 0n, outputPicoUsd: 1_000n }],
 };
 
+/** At noon UTC some of these have the next day already. */
+const ZONES = ['UTC', 'Europe/Berlin', 'Pacific/Kiritimati', 'Pacific/Auckland'];
+
 /** The policy that a simulation starts with. */
 export function firstPolicy(profile: Profile, dice: Dice): Policy {
   return {
@@ -27,11 +30,7 @@ export function firstPolicy(profile: Profile, dice: Dice): Policy {
       budgetAlerts: profile.thresholds,
     },
     alerts: { severity: 'informational', email: [] },
-    wallets: Object.keys(profile.wallets).map((teamId) => ({
-      teamId,
-      planNanoUsdPerMonth: 0n,
-      thresholds: profile.walletThresholds,
-    })),
+    wallets: Object.keys(profile.wallets).map((teamId) => makeWallet(profile, teamId)),
     consumerGroups: profile.groups.map((group) => makeGroup(profile, group)),
     providers: profile.providers.map((provider) => makeProvider(profile, provider)),
     routes: profile.models.map((model) => ({
@@ -64,7 +63,10 @@ export function withOtherLimit(policy: Policy, dice: Dice): Policy {
   return { ...policy, consumerGroups: policy.consumerGroups.map(change), providers: policy.providers.map(change) };
 }
 
-/** A group or a provider is deleted, comes back, gets another wallet or one budget more. */
+/**
+ * A group, a provider or a wallet is deleted, comes back, gets another wallet or one budget more; the stage gets another zone,
+ * in which it may be tomorrow or yesterday.
+ */
 export function withOtherShape(policy: Policy, profile: Profile, dice: Dice): Policy {
   const goneGroups = profile.groups.filter((group) => !policy.consumerGroups.some(({ name }) => name === group.name));
   const goneProviders = profile.providers.filter((provider) => !policy.providers.some(({ name }) => name === provider.name));
@@ -72,7 +74,10 @@ export function withOtherShape(policy: Policy, profile: Profile, dice: Dice): Po
   if (group !== undefined) return { ...policy, consumerGroups: [...policy.consumerGroups, makeGroup(profile, group)] };
   const [provider] = goneProviders;
   if (provider !== undefined) return { ...policy, providers: [...policy.providers, makeProvider(profile, provider)] };
-  const kind = dice.whole(0, 3);
+  const goneWallets = Object.keys(profile.wallets).filter((id) => !policy.wallets.some(({ teamId }) => teamId === id));
+  const [lostWallet] = goneWallets;
+  if (lostWallet !== undefined) return { ...policy, wallets: [...policy.wallets, makeWallet(profile, lostWallet)] };
+  const kind = dice.whole(0, 5);
   const victim = dice.pick(policy.consumerGroups).name;
   if (kind === 0 && policy.consumerGroups.length > 1) {
     return { ...policy, consumerGroups: policy.consumerGroups.filter(({ name }) => name !== victim) };
@@ -81,7 +86,9 @@ export function withOtherShape(policy: Policy, profile: Profile, dice: Dice): Po
     const lost = dice.pick(policy.providers).name;
     return { ...policy, providers: policy.providers.filter(({ name }) => name !== lost) };
   }
+  if (kind === 4) return { ...policy, timezone: dice.pick(ZONES) };
   const wallet = dice.pick(policy.wallets).teamId;
+  if (kind === 5 && policy.wallets.length > 1) return withoutWallet(policy, wallet);
   const extra: Budget = makeBudget(profile, { name: 'extra', window: 'day', limit: dice.whole(1_000, 20_000) });
   return {
     ...policy,
@@ -92,6 +99,24 @@ export function withOtherShape(policy: Policy, profile: Profile, dice: Dice): Po
       return { ...candidate, budgets: without.length < candidate.budgets.length ? without : [...without, extra] };
     }),
   };
+}
+
+/** The groups that draw on it draw on another one; money of it that is in lanes is still spent. */
+function withoutWallet(policy: Policy, lost: string): Policy {
+  const wallets = policy.wallets.filter(({ teamId }) => teamId !== lost);
+  const other = wallets[0]?.teamId ?? lost;
+  return {
+    ...policy,
+    wallets,
+    consumerGroups: policy.consumerGroups.map((group) => {
+      const walletTeamId = group.walletTeamId === lost ? other : group.walletTeamId;
+      return { ...group, walletTeamId, funding: group.funding.filter((id) => id !== lost && id !== walletTeamId) };
+    }),
+  };
+}
+
+function makeWallet(profile: Profile, teamId: string): Policy['wallets'][number] {
+  return { teamId, planNanoUsdPerMonth: 0n, thresholds: profile.walletThresholds };
 }
 
 function makeGroup(profile: Profile, group: ProfileGroup): ConsumerGroup {

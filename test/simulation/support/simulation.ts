@@ -12,7 +12,7 @@ import { LedgerUnavailableError } from '../../../lambdas/application/payments.ts
 import { isTransient } from '../../../lambdas/application/persistence.ts';
 import { type AlertLog, type AlertPublisher, type LedgerStore, NotAppliedError } from '../../../lambdas/application/ports.ts';
 import { verifyLedger } from '../../../lambdas/application/verify.ts';
-import { WithdrawalTooLargeError, Wallets } from '../../../lambdas/application/wallets.ts';
+import { UnknownWalletError, WithdrawalTooLargeError, Wallets } from '../../../lambdas/application/wallets.ts';
 import { formatUsd } from '../../../lambdas/domain/money.ts';
 import type { Policy } from '../../../lambdas/domain/policy.ts';
 import { Dice } from './dice.ts';
@@ -328,7 +328,8 @@ class Simulation {
     try {
       await work;
     } catch (error) {
-      if (isTransient(error) || error instanceof LedgerUnavailableError || error instanceof WithdrawalTooLargeError) {
+      const isAnswer = error instanceof WithdrawalTooLargeError || error instanceof UnknownWalletError;
+      if (isTransient(error) || error instanceof LedgerUnavailableError || isAnswer) {
         this.trace.note(process.name, () => `gives up: ${String(error)}`);
         return;
       }

@@ -286,6 +286,33 @@ test('a provider that bills above the bound is charged the bound; the rest is a 
   expect(ledger.published).toMatchObject([{ kind: 'overage', subject: 'mock/mock-1' }]);
 });
 
+test('each cost above the bound stands in its entry and is reported; one a day and target is told', async () => {
+  const ledger = makeLedger();
+  await fund(ledger, 'team_dev', 10_000n);
+  const bill = async (provider: string) => {
+    const result = await ledger.gateway.hold(payment(makePolicy(), 100n, { provider }));
+    if (!result.ok) throw new Error(result.refusal.code);
+    await ledger.gateway.settle(result.held, 130n, {});
+    await ledger.gateway.idle();
+    return ledger.truth.readEntry(result.held.hid);
+  };
+  for (const provider of ['mock', 'mock', 'spare', 'mock']) {
+    expect(await bill(provider)).toMatchObject({ status: 'FINAL', chargeNanoUsd: 100n, lossNanoUsd: 30n });
+  }
+  ledger.clock.advance(24 * 3_600_000);
+  await bill('mock');
+  const about = { kind: 'overage', spentUsd: '0.00000013', limitUsd: '0.0000001' };
+  expect(ledger.published).toMatchObject([
+    { ...about, alertId: 'overage/mock/mock-1#d2026-11-23' },
+    { ...about, alertId: 'overage/spare/mock-1#d2026-11-23' },
+    { ...about, alertId: 'overage/mock/mock-1#d2026-11-24' },
+  ]);
+  expect((await ledger.log.list(10)).map(({ kind }) => kind)).toEqual(['overage', 'overage', 'overage']);
+  const errors = ledger.reports.filter(({ level }) => level === 'error').map(({ message }) => message);
+  expect(errors).toEqual(Array.from({ length: 5 }, () => 'provider billed above the bound'));
+  expect((await expectSound(ledger)).lossNanoUsd).toBe(150n);
+});
+
 test('the statement shows spent, held and left, and counts idle escrow as left', async () => {
   const ledger = makeLedger();
   const policy = makePolicy({ budgets: [limit('day', 1_000n)] });
