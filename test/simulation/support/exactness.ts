@@ -2,7 +2,8 @@
  * Where nothing fails, a refusal must be right: at no moment of the call was there room for it, and it says
  * `funds_reserved` exactly when only holds in flight stood in the way. While other calls are under way, money on its way
  * between a pot and a lane counts as used: two calls may each take what the other one would have needed. And a refusal may
- * rest on what a recall found up to a second ago (the pot's dry mark).
+ * rest on what a recall found up to a second ago (the pot's dry mark). A further wallet pays only when there was such a moment
+ * for each one before it.
  */
 import type { MoneyRefusal } from '../../../lambdas/domain/refusals.ts';
 import { type PotKey, heldNanoUsd } from '../../../lambdas/domain/pots.ts';
@@ -14,6 +15,8 @@ interface Use {
   readonly used: bigint;
   /** Used, or idle in a lane. */
   readonly taken: bigint;
+  /** Of a wallet. */
+  readonly funded: bigint;
 }
 
 /** A call under way, with the most that was used of each pot since it began. */
@@ -21,6 +24,9 @@ export interface Watched {
   readonly before: ReadonlyMap<PotKey, Use>;
   readonly most: Map<PotKey, bigint>;
   readonly mostTaken: Map<PotKey, bigint>;
+  /** The least that a wallet had beside what was used, and taken. */
+  readonly leastFree: Map<PotKey, bigint>;
+  readonly leastUntaken: Map<PotKey, bigint>;
   crowded: boolean;
   /** Something was moved or flushed since it began. */
   disturbed: boolean;
@@ -47,6 +53,8 @@ export class Exactness {
       before: this.history[0]?.uses ?? new Map(),
       most: new Map(),
       mostTaken: new Map(),
+      leastFree: new Map(),
+      leastUntaken: new Map(),
       crowded: this.watched.size > 0,
       disturbed: false,
     };
@@ -96,10 +104,18 @@ export class Exactness {
     return undefined;
   }
 
+  /** @returns what is wrong with a wallet that was passed by, since a later one paid; undefined when it could not pay */
+  passedBy(call: Watched, key: PotKey, bound: bigint): string | undefined {
+    const least = (call.crowded ? call.leastUntaken : call.leastFree).get(key) ?? 0n;
+    return bound <= least ? `a later wallet paid ${bound}, although ${key} had at least ${least} all the while` : undefined;
+  }
+
   private uses(): Map<PotKey, Use> {
     const { pots, lanes } = this.items();
     const uses = new Map<PotKey, Use>();
-    for (const [key, { settledNanoUsd: settled }] of pots) uses.set(key, { spent: settled, used: settled, taken: settled });
+    for (const [key, { settledNanoUsd: settled, fundedNanoUsd: funded }] of pots) {
+      uses.set(key, { spent: settled, used: settled, taken: settled, funded });
+    }
     for (const lane of lanes.values()) {
       const held = heldNanoUsd(lane);
       for (const key of lane.chain) add(uses, key, lane.unflushedNanoUsd, held, lane.idleNanoUsd);
@@ -110,14 +126,18 @@ export class Exactness {
 }
 
 function raise(call: Watched, uses: ReadonlyMap<PotKey, Use>): void {
-  for (const [key, { used, taken }] of uses) {
+  for (const [key, { used, taken, funded }] of uses) {
+    const free = call.leastFree.get(key);
+    const untaken = call.leastUntaken.get(key);
+    if (free === undefined || funded - used < free) call.leastFree.set(key, funded - used);
+    if (untaken === undefined || funded - taken < untaken) call.leastUntaken.set(key, funded - taken);
     if (used > (call.most.get(key) ?? 0n)) call.most.set(key, used);
     if (taken > (call.mostTaken.get(key) ?? 0n)) call.mostTaken.set(key, taken);
   }
 }
 
 function add(uses: Map<PotKey, Use>, key: PotKey, spent: bigint, held: bigint, idle: bigint): void {
-  const use = uses.get(key) ?? { spent: 0n, used: 0n, taken: 0n };
+  const use = uses.get(key) ?? { spent: 0n, used: 0n, taken: 0n, funded: 0n };
   const used = spent + held;
-  uses.set(key, { spent: use.spent + spent, used: use.used + used, taken: use.taken + used + idle });
+  uses.set(key, { ...use, spent: use.spent + spent, used: use.used + used, taken: use.taken + used + idle });
 }

@@ -113,12 +113,6 @@ export class Oracle {
     this.inDoubt.set(hid, process);
   }
 
-  /** Holds that nobody was given and that cost money all the same, although the process that asked for them lives. */
-  unsentCharged(): number {
-    const { entries } = this.items();
-    return [...this.inDoubt].filter(([hid, process]) => process.alive && (entries.get(hid)?.chargeNanoUsd ?? 0n) > 0n).length;
-  }
-
   held(held: Held): void {
     const hold = this.holds.get(held.hid);
     if (hold === undefined) return this.fail('a call was let through without a hold', held.hid);
@@ -229,6 +223,10 @@ export class Oracle {
     for (const [hid, hold] of this.holds) this.checkOutcome(hid, hold, entries.get(hid));
     for (const [hid, process] of this.unanswered) {
       if (process.alive) this.fail('a reserve without an answer was not declared void', hid);
+    }
+    for (const [hid, process] of this.inDoubt) {
+      const charge = entries.get(hid)?.chargeNanoUsd ?? 0n;
+      if (process.alive && charge > 0n) this.fail(`a hold that nobody was given cost ${charge}`, hid);
     }
     for (const [hid, entry] of entries) {
       if (this.holds.has(hid) || entry.status === 'VOID') continue;

@@ -380,5 +380,26 @@ const ALL: readonly Profile[] = [
   },
 ];
 
+/** Made from the calm one: several wallets, filled up again and again. */
+function spareOf(calm: Profile): Profile {
+  return {
+    ...calm,
+    name: 'spare',
+    purpose: 'nothing fails: a further wallet pays only when none before it could',
+    wallets: { one: 3_000, two: 6_000, three: 60_000 },
+    groups: [
+      { name: 'dev', wallet: 'one', funding: ['two', 'three'], budgets: [{ name: 'day', window: 'day', limit: 100_000 }] },
+      { name: 'app', wallet: 'two', funding: ['three'], budgets: [] },
+      { name: 'lab', wallet: 'one', funding: ['three'], budgets: [{ name: 'each', window: 'day', limit: 50_000, per: 'user' }] },
+    ],
+    topUpEveryMs: 12_000,
+  };
+}
+
 /** Every profile by its name. */
-export const PROFILES: Readonly<Record<string, Profile>> = Object.fromEntries(ALL.map((profile) => [profile.name, profile]));
+export const PROFILES: Readonly<Record<string, Profile>> = Object.fromEntries(
+  ALL.flatMap((profile) => (profile.exact === true ? [profile, spareOf(profile)] : [profile])).map((profile) => [
+    profile.name,
+    profile,
+  ]),
+);

@@ -36,8 +36,6 @@ export interface SimulationResult extends NetworkCounts {
   readonly unavailable: number;
   readonly entries: Readonly<Record<string, number>>;
   readonly alerts: number;
-  /** Holds of living processes that cost money although nothing was sent for them. */
-  readonly unsentCharged: number;
   readonly violation?: Violation;
   readonly trace?: readonly string[];
 }
@@ -405,6 +403,11 @@ class Simulation {
         return;
       }
       const { held } = result;
+      const wallets = [group.walletTeamId, ...group.funding];
+      for (const wallet of watched === undefined ? [] : wallets.slice(0, wallets.indexOf(held.chain.walletId))) {
+        const flaw = watched && this.exactness.passedBy(watched, `wallet/${wallet}#life`, bound);
+        if (flaw !== undefined) this.oracle.fail(flaw, `wallet/${wallet}`);
+      }
       this.counts.admitted += 1;
       this.oracle.held(held);
       this.trace.note(process.name, () => `HELD ${held.hid} ${bound} for ${group.name}/${userId} on ${provider.name}`);
@@ -519,7 +522,6 @@ class Simulation {
       ...this.counts,
       entries,
       alerts: oracle.published.size,
-      unsentCharged: oracle.unsentCharged(),
       violation: oracle.violation,
       trace: trace.on && oracle.violation ? trace.about(oracle.violation.subjects, TRACE_LINES) : undefined,
     };
