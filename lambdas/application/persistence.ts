@@ -28,7 +28,11 @@ export function backoffMs(attempt: number, random: Random): number {
  * Repeats an operation that is safe to repeat, whatever became of the last try.
  * @throws the last error after 8 tries or when the time is over, and any other error at once
  */
-export async function persist<T>(operation: () => Promise<T>, persistence: Persistence, tries = persistence.tries ?? TRIES): Promise<T> {
+export async function persist<T>(
+  operation: () => Promise<T>,
+  persistence: Persistence,
+  tries = persistence.tries ?? TRIES,
+): Promise<T> {
   const { clock, random } = persistence;
   for (let attempt = 0; ; attempt += 1) {
     try {
