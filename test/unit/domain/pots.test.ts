@@ -30,7 +30,7 @@ const STATE: PotState = {
   fundedNanoUsd: 100n,
   withdrawnNanoUsd: 0n,
   baseNanoUsd: 0n,
-  committedNanoUsd: 70n,
+  committedNanoUsd: 71n,
   settledNanoUsd: 45n,
   alerts: {},
 };
@@ -53,8 +53,8 @@ test('what is out in lanes is neither left nor settled', () => {
 test('a wallet has room for what is available, a limit for what is not committed, and a soft pot for anything', () => {
   expect([roomNanoUsd(POT, STATE), roomNanoUsd(POT, undefined)]).toEqual([30n, 0n]);
   const limit: Pot = { ...POT, kind: 'limit', hardLimitNanoUsd: 90n };
-  expect([roomNanoUsd(limit, STATE), roomNanoUsd(limit, undefined)]).toEqual([20n, 90n]);
-  expect(roomNanoUsd({ ...limit, hardLimitNanoUsd: undefined }, STATE)).toBe(-70n);
+  expect([roomNanoUsd(limit, STATE), roomNanoUsd(limit, undefined)]).toEqual([19n, 90n]);
+  expect(roomNanoUsd({ ...limit, hardLimitNanoUsd: undefined }, STATE)).toBe(-71n);
   expect(roomNanoUsd({ ...POT, enforced: false }, STATE)).toBeUndefined();
 });
 
