@@ -343,7 +343,8 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'return mark.settledNanoUsd === (state?.settledNanoUsd ?? 0n) && sum === escrowNanoUsd(state);',
     replace: 'return sum === escrowNanoUsd(state);',
     profiles: ['calm', 'spare'],
-    rare: true,
+    survives:
+      'shows when a flush and a new hold of exactly the same size fall into one second of a mark: 1 in some 27 M operations (seed 50165 of calm, then); a unit test holds it',
   },
   {
     name: "refusal of a user's pot that the keeper cannot find",
