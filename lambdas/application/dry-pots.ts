@@ -57,7 +57,7 @@ export class DryPots {
   }
 
   /**
-   * Remembers a look, and tells it to other processes if it is still true. Best effort: without the mark each of them
+   * Remembers a look that is still true, and tells it to other processes. Best effort: without the mark each of them
    * looks once a second for itself.
    * @param settledNanoUsd of the pot before the look
    * @param state the pot after it
@@ -70,8 +70,10 @@ export class DryPots {
     state: PotState | undefined,
   ): Promise<void> {
     const mark = markOf(sums, settledNanoUsd, lookedAtEpochMs);
+    // Money moved while the lanes were read: what they add up to says nothing.
+    if (!isUnmoved(mark, state)) return;
     this.know(pot.key, { mark, roomNanoUsd: roomNanoUsd(pot, state) ?? 0n, lookedAtEpochMs });
-    if (state === undefined || !isUnmoved(mark, state) || !this.isYoung(pot.key, mark, lookedAtEpochMs)) return;
+    if (state === undefined || !this.isYoung(pot.key, mark, lookedAtEpochMs)) return;
     try {
       await this.store.markDry(pot.key, mark);
     } catch (error) {

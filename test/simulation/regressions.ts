@@ -9,4 +9,5 @@ export const REGRESSIONS: readonly { readonly name: string; readonly seed: numbe
   { name: 'calm', seed: 8, why: 'a flush between two reads made spent money look held' },
   { name: 'edge', seed: 5, why: 'the first profile in which an expiry met an entry' },
   { name: 'calm', seed: 50_165, why: 'a dry mark was believed although a flush and a new hold of the same size lay between' },
+  { name: 'spare', seed: 200_021, why: 'a wallet was passed by on a look through its lanes during which money had moved' },
 ];

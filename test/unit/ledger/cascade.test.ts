@@ -126,3 +126,24 @@ test('429 when a wallet, whichever it is, only has its money in flight', async (
     refusal: { code: 'funds_reserved', limitedBy: 'wallet/team_dev' },
   });
 });
+
+test('a look during which another process took money into a lane passes no wallet by', async () => {
+  const { ledger, call, callsOf } = await drained({ processes: 3 });
+  await ledger.truth.topUp({ id: 'more', walletId: 'team_dev', amountNanoUsd: 200n, atEpochMs: 0 });
+  ledger.clock.advance(1_001);
+  const [, other, cold] = ledger.gateways;
+  const readLanes = ledger.truth.readLanes.bind(ledger.truth);
+  let once = true;
+  ledger.truth.readLanes = async (ids) => {
+    const lanes = await readLanes(ids);
+    if (once) {
+      once = false;
+      const held = await other?.hold(payment(policy, 190n, { groupName: 'other' }));
+      if (held?.ok) await other?.settle(held.held, 0n, {});
+    }
+    return lanes;
+  };
+  expect(await call(300n, 300n, cold)).toBe('team_two');
+  expect(once).toBe(false);
+  expect((await callsOf(150n, cold)).wallet).toBe('team_dev');
+});
