@@ -13,6 +13,8 @@ const FULL_MS = 1_000;
 const MOST_REMEMBERED = 10_000;
 /** A request waits for its hold anyway, and not longer for this. */
 const TRIES = 3;
+/** A store that says nothing for so long is away, as for a hold. */
+const SILENCE_MS = 3_000;
 
 /** What a group's minute looks like from here, for headers and refusals. */
 export interface RateFigures {
@@ -77,7 +79,8 @@ export class RateLimiter {
       if (by !== undefined) return refusalOf(by, tokens, figuresOf(limits, known.counts, minute, now));
     }
     try {
-      const taken = await persist(() => this.store.takeRate(minute, tokens, limits), this.persistence, TRIES);
+      const patience = { ...this.persistence, tries: TRIES, silentUntilEpochMs: now + SILENCE_MS };
+      const taken = await persist(() => this.store.takeRate(minute, tokens, limits), patience);
       const figures = figuresOf(limits, taken.counts, minute, now);
       if (taken.ok) return { kind: 'admitted', figures, ticket: this.ticket(minute, limits, tokens) };
       if (this.full.size >= MOST_REMEMBERED) this.full.clear();

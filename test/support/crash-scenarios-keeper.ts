@@ -4,6 +4,15 @@ import { ANN, KEEPER, ROOMY, USERS, call, earlier, fill, hold, keeps, settleKnow
 import { THRESHOLDS, limit, makePolicy } from './ledger.ts';
 
 export const KEEPERS: readonly Scenario[] = [
+  {
+    name: 'a policy that is broken in its store is told',
+    policy: makePolicy(ROOMY),
+    setup: ({ world }) => world.fund(10_000n).then(() => undefined),
+    run: async ({ victim, policy }) => {
+      await victim.alerts.brokenPolicy(policy, 'a part is of another version');
+      return 'ok';
+    },
+  },
   ...(['charge', 'release'] as const).map(
     (unknownOutcome): Scenario => ({
       name: `the keeper ends an expired hold: ${unknownOutcome}`,

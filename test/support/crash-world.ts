@@ -83,6 +83,7 @@ export interface Process {
   readonly payments: RecordedPayments;
   readonly keeper: Keeper;
   readonly wallets: Wallets;
+  readonly alerts: AlertDesk;
   chat(policy: Policy, options?: { readonly stream?: boolean; readonly userId?: string }): Promise<string>;
 }
 
@@ -156,6 +157,7 @@ export class World {
       payments,
       keeper: new Keeper({ store, alerts, persistence, reporter }),
       wallets: new Wallets({ store, alerts, persistence, formatUsd }),
+      alerts,
       chat: async (policy, { stream = false, userId = 'anonymous' } = {}) => {
         chats += 1;
         const asked = {
