@@ -1,0 +1,72 @@
+/** Resident memory of the gateway after 10,000 and after 100,000 calls, half of them streamed: what a call leaves behind shows. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { packageVersion } from '../lambdas/local/version.ts';
+import { chatCall } from './support/chat-call.ts';
+import type { GatewayMemory, GatewayReady } from './support/gateway.ts';
+import type { LoadResult } from './support/load.ts';
+import { startReady, withClosers } from './support/processes.ts';
+import { type PartOptions, measuredOn, table } from './support/report.ts';
+
+const FIRST = 10_000;
+const ALL = 100_000;
+const STEP = 5_000;
+const CONNECTIONS = 32;
+/** Late work of the last calls ends before memory is read. */
+const REST_MS = 1_000;
+const AIM = 0.1;
+
+interface Reading extends GatewayMemory {
+  readonly calls: number;
+}
+
+/** Measures, and gives the section. */
+export async function memory({ quick }: PartOptions): Promise<string> {
+  const all = quick ? FIRST * 2 : ALL;
+  const { readings, failures } = await withClosers(async (closers) => {
+    const upstream = await startReady<{ readonly port: number }>('upstream.ts');
+    closers.push(() => upstream.process.stop());
+    const home = await mkdtemp(path.join(tmpdir(), 'tollgate-bench-'));
+    closers.push(() => rm(home, { recursive: true, force: true }));
+    const providerUrl = `http://127.0.0.1:${upstream.ready.port}/v1`;
+    const gateway = await startReady<GatewayReady>('gateway.ts', { args: ['memory', providerUrl, home] });
+    closers.push(() => gateway.process.stop());
+    const load = await startReady('load.ts');
+    closers.push(() => load.process.stop());
+
+    const found: Reading[] = [];
+    let failed = 0;
+    for (let calls = STEP; calls <= all; calls += STEP) {
+      const { failures: now } = await load.process.ask<LoadResult>({
+        url: `${gateway.ready.url}/v1/chat/completions`,
+        headers: { authorization: `Bearer ${gateway.ready.key}` },
+        body: chatCall('economy', (calls / STEP) % 2 === 0),
+        connections: CONNECTIONS,
+        amount: STEP,
+      });
+      failed += now;
+      await sleep(REST_MS);
+      if (calls % FIRST === 0) found.push({ calls, ...(await gateway.process.ask<GatewayMemory>({ memory: true })) });
+    }
+    return { readings: found, failures: failed };
+  });
+  const [first, last] = [readings[0], readings.at(-1)];
+  if (first === undefined || last === undefined) throw new Error('nothing was read');
+  const growth = last.rssBytes / first.rssBytes - 1;
+  const rows = readings.map(({ calls, rssBytes, heapUsedBytes }) => [
+    calls.toLocaleString('en'),
+    mib(rssBytes),
+    mib(heapUsedBytes),
+  ]);
+  return [
+    measuredOn({ Tollgate: packageVersion() }),
+    table(['calls', 'RSS MiB', 'heap used MiB'], rows),
+    `From ${first.calls.toLocaleString('en')} to ${last.calls.toLocaleString('en')} calls RSS changed by ${(growth * 100).toFixed(1)} % (aim: within 10 %): ${Math.abs(growth) <= AIM ? 'met' : '**missed**'}. ${failures} calls failed.`,
+  ].join('\n\n');
+}
+
+function mib(bytes: number): string {
+  return (bytes / 2 ** 20).toFixed(1);
+}
