@@ -10,7 +10,7 @@ import { chatCall } from './support/chat-call.ts';
 import type { GatewayReady } from './support/gateway.ts';
 import type { LoadJob, LoadResult } from './support/load.ts';
 import { portkeyVersion, startPortkey } from './support/portkey.ts';
-import { startReady, withClosers } from './support/processes.ts';
+import { type Process, startReady, withClosers } from './support/processes.ts';
 import { type PartOptions, measuredOn } from './support/report.ts';
 import { type Cell, type Figures, type SystemName, figuresOf, speedReport } from './support/speed-report.ts';
 
@@ -25,6 +25,7 @@ interface System {
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly model: string;
+  readonly process: Process;
 }
 
 /** Measures, and gives the section. */
@@ -51,11 +52,11 @@ async function startSystems(
   const upstream = await startReady<{ readonly port: number }>('upstream.ts');
   closers.push(() => upstream.process.stop());
   const providerUrl = `http://127.0.0.1:${upstream.ready.port}/v1`;
-  const systems: System[] = [{ name: 'mock', url: providerUrl, headers: {}, model: 'small' }];
+  const systems: System[] = [{ name: 'mock', url: providerUrl, headers: {}, model: 'small', process: upstream.process }];
   if (only === '' || only === 'portkey') {
     const peer = await startPortkey(providerUrl);
     closers.push(() => peer.process.stop());
-    systems.push({ name: 'portkey', url: `${peer.url}/v1`, headers: peer.headers, model: 'small' });
+    systems.push({ name: 'portkey', url: `${peer.url}/v1`, headers: peer.headers, model: 'small', process: peer.process });
   }
   for (const store of ['memory', 'database'] as const) {
     if (only !== '' && only !== store) continue;
@@ -64,7 +65,13 @@ async function startSystems(
     const execArgv = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`];
     const { process, ready } = await startReady<GatewayReady>('gateway.ts', { args: [store, providerUrl, home], execArgv });
     closers.push(() => process.stop());
-    systems.push({ name: store, url: `${ready.url}/v1`, headers: { authorization: `Bearer ${ready.key}` }, model: 'economy' });
+    systems.push({
+      name: store,
+      url: `${ready.url}/v1`,
+      headers: { authorization: `Bearer ${ready.key}` },
+      model: 'economy',
+      process,
+    });
   }
   return systems;
 }
@@ -101,7 +108,9 @@ async function measure(
       const rounds = new Map<SystemName, Figures[]>();
       for (let round = 0; round < (quick ? 1 : ROUNDS); round += 1) {
         for (const system of systems) {
-          const figures = figuresOf(await ask(job(system, stream, connections, ROUND_SECONDS)));
+          const before = system.process.cpuSeconds();
+          const result = await ask(job(system, stream, connections, ROUND_SECONDS));
+          const figures = figuresOf(result, system.process.cpuSeconds() - before);
           rounds.set(system.name, [...(rounds.get(system.name) ?? []), figures]);
         }
       }

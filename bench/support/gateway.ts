@@ -69,7 +69,7 @@ await writeFile(path.join(directory, `${STAGE}.yaml`), benchPolicy(STAGE, provid
 const { policy } = await readLocalPolicy(directory, STAGE, systemClock.now());
 const { store, keys, desk, persistence } = await books();
 await new Wallets({ store, alerts: desk, persistence, formatUsd }).fund(policy, 'team', parseUsd('1000000.00'), 'bench');
-const key = makeApiKey(STAGE, systemRandom.id);
+const key = makeApiKey(STAGE, (length) => systemRandom.id(length));
 const sha256 = createHash('sha256').update(key).digest('hex');
 await keys.create({ id: sha256.slice(0, 12), sha256, group: 'apps', createdEpochMs: systemClock.now() });
 
