@@ -8,6 +8,7 @@ import { createHash } from 'node:crypto';
 import { createDynamoClient } from '../../lambdas/adapters/dynamodb/client.ts';
 import { MemoryAlertLog } from '../../lambdas/adapters/memory/alert-log.ts';
 import { MemoryKeyStore } from '../../lambdas/adapters/memory/key-store.ts';
+import { MemoryRateStore } from '../../lambdas/adapters/memory/rate-store.ts';
 import { OpenAiProvider } from '../../lambdas/adapters/providers/openai-provider.ts';
 import { sha256Fingerprint, systemClock, systemRandom } from '../../lambdas/adapters/system/system.ts';
 import { AlertDesk } from '../../lambdas/application/alert-desk.ts';
@@ -62,12 +63,12 @@ async function books(): Promise<Books> {
   const alertLog = new MemoryAlertLog();
   const persistence = { clock: systemClock, random: systemRandom };
   const desk = new AlertDesk({ store, publisher, log: alertLog, persistence, reporter });
-  return { store, keys: new MemoryKeyStore(), alertLog, desk, persistence, reporter };
+  return { store, rates: new MemoryRateStore(), keys: new MemoryKeyStore(), alertLog, desk, persistence, reporter };
 }
 
 await writeFile(path.join(directory, `${STAGE}.yaml`), benchPolicy(STAGE, providerUrl));
 const { policy } = await readLocalPolicy(directory, STAGE, systemClock.now());
-const { store, keys, desk, persistence } = await books();
+const { store, rates, keys, desk, persistence } = await books();
 await new Wallets({ store, alerts: desk, persistence, formatUsd }).fund(policy, 'team', parseUsd('1000000.00'), 'bench');
 const key = makeApiKey(STAGE, (length) => systemRandom.id(length));
 const sha256 = createHash('sha256').update(key).digest('hex');
@@ -80,6 +81,7 @@ const gateway = createGateway({
   version: 'bench',
   policies: fixedPolicy(policy),
   keys,
+  rates,
   payments,
   providers,
   clock: systemClock,

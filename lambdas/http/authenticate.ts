@@ -8,6 +8,7 @@ import type { ApiKey, Clock, KeyStore } from '../application/ports.ts';
 import { parseApiKey } from '../domain/api-keys.ts';
 import type { ConsumerGroup, Policy } from '../domain/policy.ts';
 import { GatewayError } from './errors.ts';
+import type { RequestHeaders } from './messages.ts';
 
 export interface Caller {
   readonly group: ConsumerGroup;
@@ -38,7 +39,7 @@ export class Authenticator {
   }
 
   /** @throws GatewayError 401 for a key that is missing, unknown, revoked, expired or another stage's */
-  async authenticate(headers: Headers, policy: Policy): Promise<Caller> {
+  async authenticate(headers: RequestHeaders, policy: Policy): Promise<Caller> {
     const key = presentedKey(headers);
     const sha256 = createHash('sha256').update(key).digest('hex');
     const ofPolicy = groupByHash(policy, sha256);
@@ -75,7 +76,7 @@ export class Authenticator {
   }
 }
 
-function presentedKey(headers: Headers): string {
+function presentedKey(headers: RequestHeaders): string {
   const authorization = headers.get('authorization');
   const bearer = authorization === null ? undefined : /^Bearer +([^\s]+)$/i.exec(authorization.trim())?.[1];
   if (authorization !== null && bearer === undefined) throw unauthorized('Send your API key as Authorization: Bearer KEY.');

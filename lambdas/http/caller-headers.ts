@@ -1,6 +1,7 @@
 /** What callers say in headers, validated and bounded: who they are, tags for reports, what goes on to the provider. */
 import type { Limits } from './limits.ts';
 import { GatewayError, invalidRequest } from './errors.ts';
+import type { RequestHeaders } from './messages.ts';
 
 const USER = /^[A-Za-z0-9._@:+-]+$/;
 const TAG_KEY = /^[A-Za-z0-9._-]+$/;
@@ -11,7 +12,7 @@ const FORWARDED: readonly string[] = ['accept', 'anthropic-beta', 'anthropic-ver
 export const ANONYMOUS = 'anonymous';
 
 /** @throws GatewayError 431 when the headers are larger than the limit */
-export function checkHeaderSize(headers: Headers, limitBytes: number): void {
+export function checkHeaderSize(headers: RequestHeaders, limitBytes: number): void {
   let bytes = 0;
   headers.forEach((value, name) => {
     bytes += name.length + value.length + 4;
@@ -29,7 +30,7 @@ export function checkHeaderSize(headers: Headers, limitBytes: number): void {
  * The user a request counts for: the key's own, else the header's claim, else `anonymous`.
  * @throws GatewayError 400 when the header is no name
  */
-export function readUser(headers: Headers, boundUser: string | undefined, limits: Pick<Limits, 'userChars'>): string {
+export function readUser(headers: RequestHeaders, boundUser: string | undefined, limits: Pick<Limits, 'userChars'>): string {
   const claimed = headers.get('x-tollgate-user');
   if (claimed !== null && (!USER.test(claimed) || claimed.length > limits.userChars)) {
     throw invalidRequest(
@@ -44,7 +45,7 @@ export function readUser(headers: Headers, boundUser: string | undefined, limits
 const RESERVED_TAGS: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype']);
 
 /** @throws GatewayError 400 when the header is not `key=value,key2=value2` within the limits */
-export function readTags(headers: Headers, limits: Limits): Readonly<Record<string, string>> | undefined {
+export function readTags(headers: RequestHeaders, limits: Limits): Readonly<Record<string, string>> | undefined {
   const text = headers.get('x-tollgate-tags');
   if (text === null || text.trim() === '') return undefined;
   const bad = (why: string): Error =>
@@ -69,7 +70,7 @@ export function readTags(headers: Headers, limits: Limits): Readonly<Record<stri
 }
 
 /** The caller's headers that a provider gets. */
-export function forwardedHeaders(headers: Headers): Readonly<Record<string, string>> {
+export function forwardedHeaders(headers: RequestHeaders): Readonly<Record<string, string>> {
   const out: Record<string, string> = {};
   for (const name of FORWARDED) {
     const value = headers.get(name);
@@ -83,8 +84,8 @@ const PASSED_PREFIXES: readonly string[] = ['x-ratelimit-', 'openai-', 'anthropi
 
 /** The provider's headers that a caller gets: never cookies, lengths or what belongs to one hop. The bytes
  * go on as they came, so a provider that compresses without being asked keeps its encoding's name. */
-export function passedHeaders(headers: ReadonlyMap<string, string>): Headers {
-  const out = new Headers();
+export function passedHeaders(headers: ReadonlyMap<string, string>): Map<string, string> {
+  const out = new Map<string, string>();
   for (const [name, value] of headers) {
     if (PASSED_EXACTLY.has(name) || PASSED_PREFIXES.some((prefix) => name.startsWith(prefix))) out.set(name, value);
   }

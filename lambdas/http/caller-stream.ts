@@ -1,12 +1,13 @@
 /**
  * The body of a streamed answer: bytes go out as they come in, with room asked for before more is read, a comment line when it
- * is silent, and a caller who leaves (or takes nothing for a minute) no longer counts.
+ * is silent, and a caller who leaves (or takes nothing for a minute) no longer counts. Where they go is the entry's: until it
+ * opens its outlet, what comes is kept.
  */
 import type { StreamSink } from '../application/complete-call.ts';
 import { GatewayError, type ErrorShape, errorBody } from './errors.ts';
 import type { Limits } from './limits.ts';
 
-/** Bytes that may wait for a slow caller. */
+/** Bytes that may wait for the outlet to open. */
 const HIGH_WATER_BYTES = 64 * 1024;
 const KEEP_ALIVE = new TextEncoder().encode(': keep-alive\n\n');
 
@@ -17,42 +18,101 @@ const BROKEN: Readonly<Record<Parameters<StreamSink['fail']>[0], readonly [code:
   internal: ['internal_error', 'The answer could not be passed on to its end.'],
 };
 
-/** A sink and the stream that it fills. */
+/** Where an entry lets the bytes out. */
+export interface Outlet {
+  /** Whether there is room for more; where not, `room()` is to be called once there is. */
+  write(bytes: Uint8Array): boolean;
+  end(): void;
+  /** The caller takes nothing: cut it off. */
+  abort(): void;
+}
+
+/** A sink, and the answer's body that it fills. */
 export class CallerStream implements StreamSink {
-  readonly stream: ReadableStream<Uint8Array>;
   private readonly limits: Pick<Limits, 'keepAliveMs' | 'callerStallMs'>;
   private readonly shape: ErrorShape;
   private readonly requestId: string;
-  private controller: ReadableStreamDefaultController<Uint8Array> | undefined;
+  private outlet: Outlet | undefined;
+  private kept: Uint8Array[] = [];
+  private keptBytes = 0;
+  private full = false;
+  private ended = false;
+  private left = false;
   private roomFor: (() => void) | undefined;
   private keepAlive: NodeJS.Timeout | undefined;
-  private left = false;
 
   constructor(limits: Pick<Limits, 'keepAliveMs' | 'callerStallMs'>, shape: ErrorShape, requestId: string) {
     this.limits = limits;
     this.shape = shape;
     this.requestId = requestId;
-    this.stream = new ReadableStream<Uint8Array>(
-      {
-        start: (controller) => {
-          this.controller = controller;
-        },
-        pull: () => this.giveRoom(),
-        cancel: () => this.leave(),
-      },
-      new ByteLengthQueuingStrategy({ highWaterMark: HIGH_WATER_BYTES }),
-    );
-    this.armKeepAlive();
+    this.keepAlive = setTimeout(() => this.silent(), limits.keepAliveMs);
+  }
+
+  /** What was kept goes out, and from now on everything as it comes. */
+  open(outlet: Outlet): void {
+    if (this.left) {
+      outlet.abort();
+      return;
+    }
+    this.outlet = outlet;
+    this.full = false;
+    for (const bytes of this.kept) this.full = !outlet.write(bytes);
+    this.kept = [];
+    if (!this.full) this.room();
+    if (this.ended) outlet.end();
+  }
+
+  /** The outlet has room again. */
+  room(): void {
+    this.full = false;
+    this.roomFor?.();
+    this.roomFor = undefined;
+  }
+
+  /** The caller is gone: what still comes is dropped. */
+  leave(): void {
+    this.left = true;
+    this.kept = [];
+    clearTimeout(this.keepAlive);
+    this.room();
   }
 
   async write(bytes: Uint8Array): Promise<void> {
-    if (this.left || this.controller === undefined || bytes.length === 0) return;
-    this.controller.enqueue(bytes);
-    this.armKeepAlive();
-    if ((this.controller.desiredSize ?? 0) > 0) return;
-    await new Promise<void>((resolve) => {
+    if (this.left || bytes.length === 0) return;
+    this.keepAlive?.refresh();
+    this.put(bytes);
+    if (this.full) await this.hasRoom();
+  }
+
+  fail(reason: Parameters<StreamSink['fail']>[0]): void {
+    if (this.left) return;
+    const [code, message] = BROKEN[reason];
+    const error = new GatewayError({ status: 502, code, message: `${message} Request ${this.requestId}.` });
+    const data = `data: ${errorBody(error, this.shape, this.requestId)}\n\n`;
+    this.put(new TextEncoder().encode(this.shape === 'anthropic' ? `event: error\n${data}` : data));
+  }
+
+  end(): void {
+    clearTimeout(this.keepAlive);
+    if (this.left || this.ended) return;
+    this.ended = true;
+    this.outlet?.end();
+  }
+
+  private put(bytes: Uint8Array): void {
+    if (this.outlet !== undefined) {
+      this.full = !this.outlet.write(bytes);
+      return;
+    }
+    this.kept.push(bytes);
+    this.keptBytes += bytes.length;
+    this.full = this.keptBytes >= HIGH_WATER_BYTES;
+  }
+
+  private hasRoom(): Promise<void> {
+    return new Promise((resolve) => {
       const stalled = setTimeout(() => {
-        this.controller?.error(new Error('the caller takes nothing'));
+        this.outlet?.abort();
         this.leave();
       }, this.limits.callerStallMs);
       this.roomFor = () => {
@@ -62,38 +122,9 @@ export class CallerStream implements StreamSink {
     });
   }
 
-  fail(reason: Parameters<StreamSink['fail']>[0]): void {
-    if (this.left || this.controller === undefined) return;
-    const [code, message] = BROKEN[reason];
-    const error = new GatewayError({ status: 502, code, message: `${message} Request ${this.requestId}.` });
-    const data = `data: ${errorBody(error, this.shape, this.requestId)}\n\n`;
-    this.controller.enqueue(new TextEncoder().encode(this.shape === 'anthropic' ? `event: error\n${data}` : data));
-  }
-
-  end(): void {
-    clearTimeout(this.keepAlive);
-    if (this.left) return;
-    this.left = true;
-    this.controller?.close();
-  }
-
-  private leave(): void {
-    this.left = true;
-    clearTimeout(this.keepAlive);
-    this.giveRoom();
-  }
-
-  private giveRoom(): void {
-    this.roomFor?.();
-    this.roomFor = undefined;
-  }
-
-  private armKeepAlive(): void {
-    clearTimeout(this.keepAlive);
-    this.keepAlive = setTimeout(() => {
-      if (this.left || this.controller === undefined) return;
-      if ((this.controller.desiredSize ?? 0) > 0) this.controller.enqueue(KEEP_ALIVE);
-      this.armKeepAlive();
-    }, this.limits.keepAliveMs);
+  private silent(): void {
+    if (this.left || this.ended) return;
+    if (!this.full) this.put(KEEP_ALIVE);
+    this.keepAlive?.refresh();
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The gateway: one WHATWG `Request` in, one `Response` out. It knows no server; the Node and Lambda entries do. It never
- * throws: what goes wrong is an answer in our shape, with the request's id.
+ * The gateway: one request in, one answer out, as plain values or as a WHATWG `Request` and `Response`. It knows no server; the
+ * Node and Lambda entries do. It never throws: what goes wrong is an answer in our shape, with the request's id.
  */
 import type { CallDeps } from '../application/complete-call.ts';
 import type { Payments } from '../application/payments.ts';
@@ -12,12 +12,14 @@ import { APIS } from '../domain/protocols/registry.ts';
 import { RoundRobin } from '../domain/routing.ts';
 import { Authenticator } from './authenticate.ts';
 import { checkHeaderSize, readUser } from './caller-headers.ts';
-import { type Handled, handleCall } from './paid-call.ts';
 import { ledgerUnavailable } from './call-errors.ts';
-import { type ErrorShape, GatewayError, errorResponse } from './errors.ts';
+import { type ErrorShape, GatewayError, errorAnswer } from './errors.ts';
 import { LIMITS, type Limits } from './limits.ts';
+import { type Answer, CallerLeftError, type GatewayRequest, type Handled, jsonAnswer } from './messages.ts';
 import { listModels } from './models.ts';
-import { walletResponse } from './wallet.ts';
+import { handleCall } from './paid-call.ts';
+import { walletAnswer } from './wallet.ts';
+import { fromRequest, toResponse } from './whatwg.ts';
 
 export interface GatewayDeps {
   readonly stage: string;
@@ -37,20 +39,29 @@ export interface GatewayDeps {
 
 export interface Gateway {
   /** Answers a request. `done` resolves when its money is settled; whoever runs the process waits for it. */
-  handle(request: Request, info?: { readonly requestId?: string }): Promise<Handled>;
+  handle(request: Request, info?: RequestInfo): Promise<{ readonly response: Response; readonly done: Promise<void> }>;
+}
+
+/** The same in plain values, for an entry that makes no WHATWG objects. */
+export interface PlainGateway {
+  answer(request: GatewayRequest, info?: RequestInfo): Promise<Handled>;
+}
+
+interface RequestInfo {
+  readonly requestId?: string;
 }
 
 /** Figures of `GET /v1/wallet` are at most this old. */
 const WALLET_AGE_MS = 5_000;
 
 /** Builds the gateway once per process: it holds the key cache, the round robin's turns and the count of open calls. */
-export function createGateway(deps: GatewayDeps): Gateway {
+export function createGateway(deps: GatewayDeps): Gateway & PlainGateway {
   const limits: Limits = { ...LIMITS, ...deps.limits };
   const authenticator = new Authenticator(deps.keys, deps.clock, limits);
   const calls: CallDeps = { ...deps, limits, roundRobin: new RoundRobin(() => deps.random.fraction()) };
   let openCalls = 0;
 
-  const serveCall = async (api: Api, request: Request, requestId: string): Promise<Handled> => {
+  const serveCall = async (api: Api, request: GatewayRequest, requestId: string): Promise<Handled> => {
     if (openCalls >= limits.openCalls) {
       throw new GatewayError({
         status: 503,
@@ -75,63 +86,70 @@ export function createGateway(deps: GatewayDeps): Gateway {
     }
   };
 
-  const serveRead = async (request: Request, path: '/v1/models' | '/v1/wallet'): Promise<Response> => {
+  const serveRead = async (request: GatewayRequest, path: '/v1/models' | '/v1/wallet'): Promise<Answer> => {
     const policy = await deps.policies.current();
     const caller = await authenticator.authenticate(request.headers, policy);
     if (path === '/v1/models') return listModels(policy, caller.group, request.headers);
     const user = readUser(request.headers, caller.user, limits);
     const statement = await deps.payments.statement(policy, caller.group, user, WALLET_AGE_MS);
     if (statement === undefined) throw ledgerUnavailable();
-    return walletResponse(policy, caller.group, user, statement);
+    return walletAnswer(policy, caller.group, user, statement);
   };
 
-  const route = async (request: Request, requestId: string): Promise<Handled> => {
+  const route = async (request: GatewayRequest, requestId: string): Promise<Handled> => {
     checkHeaderSize(request.headers, limits.headerBytes);
-    const path = new URL(request.url).pathname;
+    const { method, path } = request;
     const allowed = METHODS[path];
-    if (allowed === undefined) throw notFound(request.method, path);
-    if (request.method !== allowed) {
+    if (allowed === undefined) throw notFound(method, path);
+    if (!allowed.includes(method)) {
       throw new GatewayError({
         status: 405,
         code: 'method_not_allowed',
-        message: `${path} answers ${allowed} only.`,
-        headers: { allow: allowed },
+        message: `${path} answers ${allowed.join(' and ')} only.`,
+        headers: { allow: allowed.join(', ') },
       });
     }
     const api = APIS.find((candidate) => candidate.path === path);
     if (api !== undefined) return await serveCall(api, request, requestId);
     if (path === '/v1/models' || path === '/v1/wallet') return settled(await serveRead(request, path));
-    return settled(Response.json({ status: 'ok', stage: deps.stage, version: deps.version }));
+    return settled(jsonAnswer({ status: 'ok', stage: deps.stage, version: deps.version }));
   };
 
-  return {
-    async handle(request, info = {}) {
+  const gateway: Gateway & PlainGateway = {
+    async answer(request, info = {}) {
       const requestId = info.requestId ?? `req_${deps.random.id(24)}`;
       let handled: Handled;
       try {
         handled = await route(request, requestId);
       } catch (error) {
-        handled = settled(errorResponse(asGatewayError(error, deps.log, requestId), shapeOf(request), requestId));
+        handled = settled(errorAnswer(asGatewayError(error, deps.log, requestId), shapeOf(request), requestId));
       }
-      const { headers } = handled.response;
+      const { headers } = handled.answer;
       headers.set('x-request-id', requestId);
       headers.set('request-id', requestId);
       if (!headers.has('x-tollgate-reserved-usd') && !headers.has('x-tollgate-cost-usd'))
         headers.set('x-tollgate-cost-usd', '0.00');
-      return { response: handled.response, done: handled.done.catch((error: unknown) => logDefect(error, deps.log, requestId)) };
+      return { answer: handled.answer, done: handled.done.catch((error: unknown) => logDefect(error, deps.log, requestId)) };
+    },
+    async handle(request, info) {
+      const { answer, done } = await gateway.answer(fromRequest(request), info);
+      return { response: toResponse(request.method === 'HEAD' ? { ...answer, body: null } : answer), done };
     },
   };
+  return gateway;
 }
 
-const METHODS: Readonly<Record<string, 'GET' | 'POST' | undefined>> = Object.assign(Object.create(null), {
-  '/healthz': 'GET',
-  ...Object.fromEntries(APIS.map(({ path }) => [path, 'POST'])),
-  '/v1/models': 'GET',
-  '/v1/wallet': 'GET',
+/** HEAD is a GET whose answer's body stays away. */
+const READ = ['GET', 'HEAD'];
+const METHODS: Readonly<Record<string, readonly string[] | undefined>> = Object.assign(Object.create(null), {
+  '/healthz': READ,
+  ...Object.fromEntries(APIS.map(({ path }) => [path, ['POST']])),
+  '/v1/models': READ,
+  '/v1/wallet': READ,
 });
 
-function settled(response: Response): Handled {
-  return { response, done: Promise.resolve() };
+function settled(answer: Answer): Handled {
+  return { answer, done: Promise.resolve() };
 }
 
 function notFound(method: string, path: string): GatewayError {
@@ -143,14 +161,17 @@ function notFound(method: string, path: string): GatewayError {
 }
 
 /** Anthropic's shape on Anthropic's paths; `/v1/models` is both, told apart by the version header. */
-function shapeOf(request: Request): ErrorShape {
-  const path = new URL(request.url).pathname;
-  const anthropic = path.startsWith('/v1/messages') || (path === '/v1/models' && request.headers.has('anthropic-version'));
+function shapeOf({ path, headers }: GatewayRequest): ErrorShape {
+  const anthropic = path.startsWith('/v1/messages') || (path === '/v1/models' && headers.has('anthropic-version'));
   return anthropic ? 'anthropic' : 'openai';
 }
 
 function asGatewayError(error: unknown, log: Log, requestId: string): GatewayError {
   if (error instanceof GatewayError) return error;
+  if (error instanceof CallerLeftError) {
+    log.info('the caller broke off its request', { requestId });
+    return new GatewayError({ status: 400, code: 'invalid_request', message: 'The request broke off.' });
+  }
   logDefect(error, log, requestId);
   if (error instanceof Error && 'code' in error && error.code === 'policy_unavailable') {
     return new GatewayError({

@@ -1,4 +1,5 @@
 /** The gateway's own answers to what it refuses, in the shape of OpenAI's errors, and of Anthropic's on its paths. */
+import type { Answer } from './messages.ts';
 
 export type ErrorShape = 'openai' | 'anthropic';
 
@@ -57,11 +58,9 @@ export function errorBody(error: GatewayError, shape: ErrorShape, requestId: str
 }
 
 /** The answer that carries an error. */
-export function errorResponse(error: GatewayError, shape: ErrorShape, requestId: string): Response {
-  return new Response(errorBody(error, shape, requestId), {
-    status: error.status,
-    headers: { 'content-type': 'application/json', ...error.headers },
-  });
+export function errorAnswer(error: GatewayError, shape: ErrorShape, requestId: string): Answer {
+  const headers = new Map([['content-type', 'application/json'], ...Object.entries(error.headers)]);
+  return { status: error.status, headers, body: errorBody(error, shape, requestId) };
 }
 
 function openAiType(status: number): string {

@@ -5,9 +5,11 @@
 import { type IncomingMessage, type Server, type ServerResponse, createServer } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { randomUUID } from 'node:crypto';
-import type { Gateway } from './core.ts';
+import { CallerStream } from './caller-stream.ts';
+import type { PlainGateway } from './core.ts';
 import { GatewayError, errorBody } from './errors.ts';
 import { LIMITS } from './limits.ts';
+import { type Answer, CallerLeftError, type GatewayRequest, type RequestHeaders, joinBytes } from './messages.ts';
 
 export interface NodeServerOptions {
   /** 0 picks a free port. */
@@ -33,11 +35,9 @@ const HEADERS_TIMEOUT_MS = 20_000;
 const KEEP_ALIVE_MS = 65_000;
 /** Of a refused body this much is read away, so that the caller gets to read the refusal. */
 const DISCARD_BYTES = 64 * 1024 * 1024;
-/** Tells a body's reader that nobody takes it any more. */
-const DISCARD = Symbol('discard');
 
 /** Starts to listen. @throws the listen error, such as EADDRINUSE */
-export async function startNodeServer(gateway: Gateway, options: NodeServerOptions): Promise<NodeServer> {
+export async function startNodeServer(gateway: PlainGateway, options: NodeServerOptions): Promise<NodeServer> {
   const host = options.host ?? '127.0.0.1';
   const running = new Set<Promise<void>>();
   let stopping = false;
@@ -81,7 +81,7 @@ export async function startNodeServer(gateway: Gateway, options: NodeServerOptio
   };
 }
 
-async function serve(gateway: Gateway, req: IncomingMessage, res: ServerResponse): Promise<void> {
+async function serve(gateway: PlainGateway, req: IncomingMessage, res: ServerResponse): Promise<void> {
   const request = toRequest(req);
   if (request === undefined) {
     const error = new GatewayError({ status: 400, code: 'invalid_request', message: 'This request line is not understood.' });
@@ -89,59 +89,84 @@ async function serve(gateway: Gateway, req: IncomingMessage, res: ServerResponse
     res.writeHead(error.status, rawHeaders(requestId)).end(errorBody(error, 'openai', requestId));
     return;
   }
-  const { response, done } = await gateway.handle(request);
+  const { answer, done } = await gateway.answer(request);
   try {
     if (!req.readableEnded) discardRest(req);
-    await send(response, res);
+    send(answer, res);
   } finally {
     await done;
   }
 }
 
-function toRequest(req: IncomingMessage): Request | undefined {
-  const method = req.method ?? 'GET';
-  try {
-    const headers = new Headers();
-    for (const [name, values] of Object.entries(req.headersDistinct))
-      for (const value of values ?? []) headers.append(name, value);
-    const path = req.url ?? '/';
-    const url = path.startsWith('/') ? `http://localhost${path}` : path;
-    if (method === 'GET' || method === 'HEAD') return new Request(url, { method, headers });
-    return new Request(url, { method, headers, body: bodyOf(req), duplex: 'half' } as RequestInit);
-  } catch {
-    return undefined;
-  }
+function toRequest(req: IncomingMessage): GatewayRequest | undefined {
+  const path = pathOf(req.url ?? '/');
+  if (path === undefined) return undefined;
+  return {
+    method: req.method ?? 'GET',
+    path,
+    headers: headersOf(req.rawHeaders),
+    readBody: (limitBytes) => readBody(req, limitBytes),
+  };
 }
 
-/** The body as a web stream, read only as fast as it is taken. */
-function bodyOf(req: IncomingMessage): ReadableStream<Uint8Array> {
-  let listening = false;
-  const listen = (controller: ReadableStreamDefaultController<Uint8Array>): void => {
-    listening = true;
-    const onData = (chunk: Buffer): void => {
-      req.pause();
-      controller.enqueue(new Uint8Array(chunk));
-    };
-    const onEnd = (): void => controller.close();
-    const onError = (error: Error): void => controller.error(error);
-    req.on('data', onData).on('end', onEnd).on('error', onError);
-    req.once(DISCARD, () => req.off('data', onData).off('end', onEnd).off('error', onError));
+/** What every path of ours looks like: a URL would not change it. */
+const PLAIN_PATH = /^\/[A-Za-z0-9/_-]*$/;
+
+function pathOf(target: string): string | undefined {
+  const query = target.indexOf('?');
+  const path = query < 0 ? target : target.slice(0, query);
+  if (PLAIN_PATH.test(path)) return path;
+  const url = target.startsWith('/') ? `http://localhost${target}` : target;
+  return URL.canParse(url) ? new URL(url).pathname : undefined;
+}
+
+/** Every header of the request, those that came twice joined, as `Headers` would. */
+function headersOf(raw: readonly string[]): RequestHeaders {
+  const named = new Map<string, string>();
+  for (let at = 0; at + 1 < raw.length; at += 2) {
+    const name = (raw[at] ?? '').toLowerCase();
+    const value = raw[at + 1] ?? '';
+    const before = named.get(name);
+    named.set(name, before === undefined ? value : `${before}, ${value}`);
+  }
+  return {
+    get: (name) => named.get(name) ?? null,
+    has: (name) => named.has(name),
+    forEach: (visit) => named.forEach(visit),
   };
-  return new ReadableStream<Uint8Array>(
-    {
-      pull(controller) {
-        if (!listening) listen(controller);
-        req.resume();
-      },
-      cancel: () => discardRest(req),
-    },
-    { highWaterMark: 0 },
-  );
+}
+
+function readBody(req: IncomingMessage, limitBytes: number): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  return new Promise((resolve, reject) => {
+    if (req.destroyed) {
+      reject(new CallerLeftError());
+      return;
+    }
+    const pieces: Uint8Array[] = [];
+    let bytes = 0;
+    const stop = (): void => void req.off('data', onData).off('end', onEnd).off('close', onClose);
+    const onData = (piece: Buffer): void => {
+      bytes += piece.length;
+      pieces.push(piece);
+      if (bytes <= limitBytes) return;
+      stop();
+      resolve(undefined);
+    };
+    const onEnd = (): void => {
+      stop();
+      // A copy: a piece is a view of all that came in one read.
+      resolve(joinBytes(pieces, bytes));
+    };
+    const onClose = (): void => {
+      stop();
+      reject(new CallerLeftError());
+    };
+    req.on('data', onData).on('end', onEnd).on('close', onClose);
+  });
 }
 
 /** Reads a refused body away, so that the caller gets to read the refusal; past a limit the connection ends. */
 function discardRest(req: IncomingMessage): void {
-  req.emit(DISCARD);
   req.on('error', () => undefined);
   let discarded = 0;
   req.on('data', (chunk: Buffer) => {
@@ -151,46 +176,38 @@ function discardRest(req: IncomingMessage): void {
   req.resume();
 }
 
-async function send(response: Response, res: ServerResponse): Promise<void> {
-  res.writeHead(response.status, Object.fromEntries(response.headers));
-  if (response.body === null) {
-    res.end();
+function send({ status, headers, body }: Answer, res: ServerResponse): void {
+  const head = [...headers].flat();
+  if (body instanceof CallerStream) {
+    res.writeHead(status, head);
+    stream(body, res);
     return;
   }
-  res.flushHeaders();
-  const reader = (response.body as ReadableStream<Uint8Array>).getReader();
-  // The caller's leaving is told to the gateway, which then reads the provider to its end without us.
-  res.once('close', () => {
-    if (!res.writableFinished) void reader.cancel().catch(() => undefined);
-  });
-  try {
-    for (let step = await reader.read(); !step.done; step = await reader.read()) {
-      if (res.destroyed) {
-        await reader.cancel();
-        return;
-      }
-      if (!res.write(step.value)) await drained(res);
-    }
-    res.end();
-  } catch {
-    res.destroy();
-  }
+  if (body !== null) head.push('content-length', String(Buffer.byteLength(body)));
+  // One write for head and body.
+  res.writeHead(status, head).end(body ?? undefined);
 }
 
-function drained(res: ServerResponse): Promise<void> {
-  return new Promise((resolve) => {
-    if (res.destroyed) {
-      resolve();
-      return;
-    }
-    const go = (): void => {
-      res.off('drain', go);
-      res.off('close', go);
-      resolve();
-    };
-    res.on('drain', go);
-    res.on('close', go);
+function stream(body: CallerStream, res: ServerResponse): void {
+  res.on('drain', () => body.room());
+  // The caller's leaving is told to the gateway, which then reads the provider to its end without us.
+  res.once('close', () => body.leave());
+  if (res.destroyed) body.leave();
+  let begun = false;
+  body.open({
+    write: (bytes) => {
+      begun = true;
+      // Its close is about to be told; a write would be an error nobody awaits.
+      return res.destroyed || res.write(bytes);
+    },
+    end: () => {
+      begun = true;
+      res.end();
+    },
+    abort: () => res.destroy(),
   });
+  // The head goes out with the first bytes, and alone where there are none yet.
+  if (!begun) res.flushHeaders();
 }
 
 /** What never became a request: headers past the limit, or no HTTP. */

@@ -8,26 +8,20 @@ import type { Caller } from './authenticate.ts';
 import { forwardedHeaders, passedHeaders, readTags, readUser } from './caller-headers.ts';
 import { CallerStream } from './caller-stream.ts';
 import { callError } from './call-errors.ts';
-import { errorResponse, invalidRequest } from './errors.ts';
+import { errorAnswer, invalidRequest } from './errors.ts';
 import { parseRequest } from './json-document.ts';
 import type { Limits } from './limits.ts';
+import type { GatewayRequest, Handled, RequestHeaders } from './messages.ts';
 import { rateHeaders } from './rate-headers.ts';
 import { readJsonBody } from './request-body.ts';
 import { budgetHeaders } from './wallet.ts';
-
-/** An answer, and what is still under way for it. */
-export interface Handled {
-  readonly response: Response;
-  /** Resolves when its money is settled. */
-  readonly done: Promise<void>;
-}
 
 /** Serves one call of an API. @throws GatewayError for a request that is refused before anything is looked up */
 export async function handleCall(
   deps: CallDeps,
   limits: Limits,
   api: Api,
-  request: Request,
+  request: GatewayRequest,
   requestId: string,
   policy: Policy,
   caller: Caller,
@@ -76,19 +70,16 @@ export async function handleCall(
     });
 
   if (result.kind === 'failed') {
-    const response = errorResponse(callError(result.failure, caller.group.name), api.protocol, requestId);
-    await setFacts(response.headers, facts, fields.stream, fields.unlisted, limits);
-    log(response.status, result.failure.code === 'money' ? result.failure.refusal.code : result.failure.code);
-    return { response, done: result.settled ?? Promise.resolve() };
+    const answer = errorAnswer(callError(result.failure, caller.group.name), api.protocol, requestId);
+    await setFacts(answer.headers, facts, fields.stream, fields.unlisted, limits);
+    log(answer.status, result.failure.code === 'money' ? result.failure.refusal.code : result.failure.code);
+    return { answer, done: result.settled ?? Promise.resolve() };
   }
   const headers = passedHeaders(result.headers);
   if (result.kind === 'whole') {
     await setFacts(headers, facts, false, fields.unlisted, limits);
     log(result.status, 'answered');
-    return {
-      response: new Response(asBody(result.body, result.status), { status: result.status, headers }),
-      done: result.settled,
-    };
+    return { answer: { status: result.status, headers, body: asBody(result.body, result.status) }, done: result.settled };
   }
   // Before anything else: whoever has a stream's hold must read the provider to its end.
   const sink = new CallerStream(limits, api.protocol, requestId);
@@ -98,11 +89,11 @@ export async function handleCall(
     await pumped;
     log(result.status, 'streamed');
   };
-  return { response: new Response(sink.stream, { status: result.status, headers }), done: logged() };
+  return { answer: { status: result.status, headers, body: sink }, done: logged() };
 }
 
 async function setFacts(
-  headers: Headers,
+  headers: Map<string, string>,
   facts: CallFacts,
   stream: boolean,
   unlisted: readonly string[],
@@ -134,11 +125,11 @@ async function shortly(promise: Promise<Statement | undefined> | undefined, ms: 
 }
 
 /** 204 and its like may have no body at all. */
-function asBody(body: Uint8Array, status: number): Uint8Array<ArrayBuffer> | null {
-  return status === 204 || status === 205 || status === 304 ? null : new Uint8Array(body);
+function asBody(body: Uint8Array, status: number): Uint8Array | null {
+  return status === 204 || status === 205 || status === 304 ? null : body;
 }
 
-function retryCount(headers: Headers): number | undefined {
+function retryCount(headers: RequestHeaders): number | undefined {
   const text = headers.get('x-stainless-retry-count');
   return text !== null && /^\d{1,3}$/.test(text) ? Number(text) : undefined;
 }

@@ -2,10 +2,11 @@
 import type { PotStatement, Statement } from '../application/payments.ts';
 import { formatUsd } from '../domain/money.ts';
 import type { ConsumerGroup, Policy } from '../domain/policy.ts';
+import { type Answer, jsonAnswer } from './messages.ts';
 
 /** The caller's own wallets and budgets, amounts as decimal strings. */
-export function walletResponse(policy: Policy, group: ConsumerGroup, user: string, statement: Statement): Response {
-  return Response.json({
+export function walletAnswer(policy: Policy, group: ConsumerGroup, user: string, statement: Statement): Answer {
+  return jsonAnswer({
     object: 'wallet',
     stage: policy.stage,
     group: group.name,

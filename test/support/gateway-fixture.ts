@@ -9,7 +9,7 @@ import { makeApiKey } from '../../lambdas/domain/api-keys.ts';
 import { parseUsdPerMillion } from '../../lambdas/domain/money.ts';
 import type { ConsumerGroup, Policy, Provider, Route } from '../../lambdas/domain/policy.ts';
 import type { Price } from '../../lambdas/domain/prices.ts';
-import { type Gateway, createGateway } from '../../lambdas/http/core.ts';
+import { type Gateway, type PlainGateway, createGateway } from '../../lambdas/http/core.ts';
 import type { Limits } from '../../lambdas/http/limits.ts';
 import { FakePayments } from './fake-payments.ts';
 
@@ -130,7 +130,7 @@ export class FakeLog implements Log {
 }
 
 export interface Fixture {
-  readonly gateway: Gateway;
+  readonly gateway: Gateway & PlainGateway;
   readonly payments: FakePayments;
   readonly rates: RateStore;
   readonly keys: FakeKeys;
