@@ -13,6 +13,7 @@ import { OpenAiProvider } from '../../lambdas/adapters/providers/openai-provider
 import { sha256Fingerprint, systemClock, systemRandom } from '../../lambdas/adapters/system/system.ts';
 import { AlertDesk } from '../../lambdas/application/alert-desk.ts';
 import { LedgerPayments } from '../../lambdas/application/ledger-payments.ts';
+import { RateLimiter } from '../../lambdas/application/rate-limiter.ts';
 import { Wallets } from '../../lambdas/application/wallets.ts';
 import { makeApiKey } from '../../lambdas/domain/api-keys.ts';
 import { formatUsd, parseUsd } from '../../lambdas/domain/money.ts';
@@ -63,7 +64,15 @@ async function books(): Promise<Books> {
   const alertLog = new MemoryAlertLog();
   const persistence = { clock: systemClock, random: systemRandom };
   const desk = new AlertDesk({ store, publisher, log: alertLog, persistence, reporter });
-  return { store, rates: new MemoryRateStore(), keys: new MemoryKeyStore(), alertLog, desk, persistence, reporter };
+  return {
+    store,
+    rates: new RateLimiter(new MemoryRateStore(), persistence),
+    keys: new MemoryKeyStore(),
+    alertLog,
+    desk,
+    persistence,
+    reporter,
+  };
 }
 
 await writeFile(path.join(directory, `${STAGE}.yaml`), benchPolicy(STAGE, providerUrl));

@@ -56,7 +56,7 @@ export interface StreamSink {
   /** Resolves when there is room for more. */
   write(bytes: Uint8Array): Promise<void>;
   /** Tells the caller, in the protocol's own way, that the stream broke. */
-  fail(reason: 'timeout' | 'reset' | 'too_large' | 'internal'): void;
+  fail(reason: 'timeout' | 'total_timeout' | 'reset' | 'too_large' | 'internal'): void;
   end(): void;
 }
 
@@ -98,6 +98,7 @@ export type CallResult =
       readonly settled?: Promise<void>;
     };
 
+const decoder = new TextDecoder();
 /** Figures in headers come from a snapshot at most this old. */
 const STATEMENT_AGE_MS = 60_000;
 
@@ -249,7 +250,8 @@ async function pump(
     deps.limits.eventBytes,
   );
   const translated = translateStream(won.candidate, request.fields);
-  let outcome: 'ok' | Parameters<StreamSink['fail']>[0] = 'ok';
+  let outcome: 'ok' | 'internal' | 'too_large' | ProviderBodyError['reason'] = 'ok';
+  let overTotal = false;
   try {
     for (let chunk = stream.first; chunk !== undefined; chunk = await stream.body.next()) {
       if (encoded) await sink.write(chunk);
@@ -259,13 +261,14 @@ async function pump(
     await sink.write(translated.end());
   } catch (error) {
     stream.body.cancel();
+    overTotal = error instanceof ProviderBodyError && error.overTotal;
     outcome = error instanceof ProviderBodyError ? error.reason : error instanceof EventTooLargeError ? 'too_large' : 'internal';
     deps.log.warn('stream broke', { requestId: request.requestId, provider: detail.provider, reason: outcome });
   }
   // The cost is known before the caller's end: a sink that fails must not cost the books.
   const cost = encoded ? costOfBound(won.candidate) : costOf(won.candidate, meter.reading, meter.outputBytes);
   try {
-    if (outcome !== 'ok') sink.fail(outcome);
+    if (outcome !== 'ok') sink.fail(overTotal ? 'total_timeout' : outcome);
     sink.end();
   } finally {
     await settleAndCount(deps, job, won.held, cost.nanoUsd, {
@@ -302,7 +305,7 @@ function costOfAnswer(candidate: Priced, body: Uint8Array): Cost {
   if (candidate.upstream.costs === 'free')
     return { nanoUsd: 0n, usage: { inputTokens: 0, cachedInputTokens: 0, outputTokens: 0 } };
   try {
-    const parsed: unknown = JSON.parse(new TextDecoder().decode(body));
+    const parsed: unknown = JSON.parse(decoder.decode(body));
     const { generatedBytes, usage } = candidate.upstream.readAnswer(parsed);
     return costOf(candidate, usage && { usage, estimated: false }, generatedBytes);
   } catch {

@@ -46,10 +46,13 @@ export interface ProviderBody {
 
 export class ProviderBodyError extends Error {
   readonly reason: 'timeout' | 'reset' | 'too_large';
-  constructor(reason: 'timeout' | 'reset' | 'too_large') {
+  /** Of a timeout: the whole call's time was over, whether bytes came or not. */
+  readonly overTotal: boolean;
+  constructor(reason: 'timeout' | 'reset' | 'too_large', overTotal = false) {
     super(`the provider's answer ended early: ${reason}`);
     this.name = 'ProviderBodyError';
     this.reason = reason;
+    this.overTotal = overTotal;
   }
 }
 

@@ -19,6 +19,8 @@ export interface PricedTargets {
   readonly problem?: FieldProblem;
 }
 
+const encoder = new TextEncoder();
+
 /** Prices a call on every target of its route. One that has no price, or cannot serve it, is left out. */
 export function priceTargets(request: CallRequest, route: Route, nowEpochMs: number): PricedTargets {
   const { policy, api, fields } = request;
@@ -67,7 +69,7 @@ function pricedTarget(
     upstream,
     translation,
     path: upstream.upstreamPath(forwarding, fields.stream),
-    body: () => (edits.length === 0 ? bytes : new TextEncoder().encode(applyEdits(text.text, edits))),
+    body: () => (edits.length === 0 ? bytes : encoder.encode(applyEdits(text.text, edits))),
   };
 }
 

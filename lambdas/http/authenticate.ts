@@ -2,7 +2,7 @@
  * Who calls: the key from `Authorization: Bearer` or `x-api-key`, looked up by its SHA-256. A key that cannot be one of this stage's is
  * refused without a look-up; every answer of the store, found or not, is believed for a minute at most.
  */
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { hash, timingSafeEqual } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { ApiKey, Clock, KeyStore } from '../application/ports.ts';
 import { parseApiKey } from '../domain/api-keys.ts';
@@ -41,7 +41,7 @@ export class Authenticator {
   /** @throws GatewayError 401 for a key that is missing, unknown, revoked, expired or another stage's */
   async authenticate(headers: RequestHeaders, policy: Policy): Promise<Caller> {
     const key = presentedKey(headers);
-    const sha256 = createHash('sha256').update(key).digest('hex');
+    const sha256 = hash('sha256', key);
     const ofPolicy = groupByHash(policy, sha256);
     if (ofPolicy !== undefined) return { group: ofPolicy, keyId: sha256.slice(0, 12) };
     checkFormat(key, policy.stage);

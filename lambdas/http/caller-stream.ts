@@ -13,6 +13,7 @@ const KEEP_ALIVE = new TextEncoder().encode(': keep-alive\n\n');
 
 const BROKEN: Readonly<Record<Parameters<StreamSink['fail']>[0], readonly [code: string, message: string]>> = {
   timeout: ['provider_timeout', 'The provider fell silent in the middle of the answer.'],
+  total_timeout: ['provider_timeout', 'The time for the whole answer was over before the provider had ended it.'],
   reset: ['provider_disconnected', 'The provider ended the connection in the middle of the answer.'],
   too_large: ['provider_event_too_large', 'The provider sent an event that is too large.'],
   internal: ['internal_error', 'The answer could not be passed on to its end.'],

@@ -6,13 +6,16 @@ export function terminalReporter(stage: string, write: (line: string) => void): 
   const line =
     (level: string) =>
     (message: string, fields: Readonly<Record<string, unknown>> = {}): void => {
-      const told = Object.entries(fields).filter(([, value]) => value !== undefined);
-      const facts = told.map(
-        ([name, value]) => ` ${name}=${typeof value === 'string' ? value : JSON.stringify(value, bigintsAsText)}`,
-      );
-      write(`${new Date().toISOString()} ${stage} ${level} ${message}${facts.join('')}\n`);
+      let text = `${new Date().toISOString()} ${stage} ${level} ${message}`;
+      for (const name in fields) if (fields[name] !== undefined) text += ` ${name}=${wordOf(fields[name])}`;
+      write(`${text}\n`);
     };
   return { info: line('info'), warn: line('warning'), error: line('error') };
+}
+
+function wordOf(value: unknown): string {
+  if (typeof value === 'string') return value;
+  return typeof value === 'number' || typeof value === 'boolean' ? String(value) : JSON.stringify(value, bigintsAsText);
 }
 
 function bigintsAsText(_name: string, value: unknown): unknown {

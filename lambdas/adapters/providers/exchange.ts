@@ -7,9 +7,14 @@ import type { Timeouts } from '../../domain/policy.ts';
 /** Chunks waiting for a slow reader above this many bytes pause the provider. */
 const HIGH_WATER_BYTES = 256 * 1024;
 
-type Ended = { readonly kind: 'whole' } | { readonly kind: 'broken'; readonly reason: 'timeout' | 'reset' | 'too_large' };
+type Ended =
+  | { readonly kind: 'whole' }
+  | { readonly kind: 'broken'; readonly reason: 'timeout' | 'reset' | 'too_large'; readonly overTotal: boolean };
 
-/** A single send. Every timer and callback of it ends with it. */
+/**
+ * A single send. Its one timer stands for whichever deadline comes next, and is set anew only when that one is nearer than what it stands
+ * at: chunks move a number.
+ */
 export class Exchange implements Dispatcher.DispatchHandler, ProviderBody {
   private readonly timeouts: Timeouts;
   private readonly onSent: (() => void) | undefined;
@@ -25,12 +30,16 @@ export class Exchange implements Dispatcher.DispatchHandler, ProviderBody {
   private sent = false;
   private ended: Ended | undefined;
   private timer: NodeJS.Timeout | undefined;
-  private readonly totalTimer: NodeJS.Timeout;
+  private timerAtEpochMs = Number.POSITIVE_INFINITY;
+  private dueEpochMs: number;
+  /** When the whole call must be over. */
+  private readonly deadlineEpochMs: number;
 
   constructor(timeouts: Timeouts, deadlineEpochMs: number, onSent: (() => void) | undefined) {
     this.timeouts = timeouts;
     this.onSent = onSent;
-    this.totalTimer = setTimeout(() => this.break('timeout'), Math.max(0, deadlineEpochMs - Date.now()));
+    this.deadlineEpochMs = deadlineEpochMs;
+    this.dueEpochMs = deadlineEpochMs;
   }
 
   /** Sends, and resolves with the answer's head or with what went wrong before it. */
@@ -86,7 +95,8 @@ export class Exchange implements Dispatcher.DispatchHandler, ProviderBody {
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    this.finish({ kind: 'broken', reason: error instanceof ProviderBodyError ? error.reason : 'reset' }, isConnectTimeout(error));
+    const reason = error instanceof ProviderBodyError ? error.reason : 'reset';
+    this.finish({ kind: 'broken', reason, overTotal: false }, isConnectTimeout(error));
   }
 
   next(): Promise<Uint8Array | undefined> {
@@ -97,7 +107,7 @@ export class Exchange implements Dispatcher.DispatchHandler, ProviderBody {
       return Promise.resolve(chunk);
     }
     if (this.ended?.kind === 'whole') return Promise.resolve(undefined);
-    if (this.ended?.kind === 'broken') return Promise.reject(new ProviderBodyError(this.ended.reason));
+    if (this.ended?.kind === 'broken') return Promise.reject(new ProviderBodyError(this.ended.reason, this.ended.overTotal));
     return new Promise((resolve, reject) => {
       this.waiting = { resolve, reject };
       this.arm(this.firstByteSeen ? this.timeouts.idle : Math.max(0, this.firstByteByEpochMs - Date.now()));
@@ -108,17 +118,16 @@ export class Exchange implements Dispatcher.DispatchHandler, ProviderBody {
     this.break('reset');
   }
 
-  private break(reason: 'timeout' | 'reset' | 'too_large'): void {
+  private break(reason: 'timeout' | 'reset' | 'too_large', overTotal = false): void {
     if (this.ended !== undefined) return;
-    this.finish({ kind: 'broken', reason }, reason === 'timeout');
+    this.finish({ kind: 'broken', reason, overTotal }, reason === 'timeout');
     this.controller?.abort(new ProviderBodyError(reason));
   }
 
   private finish(ended: Ended, timedOut = false): void {
     if (this.ended !== undefined) return;
     this.ended = ended;
-    this.disarm();
-    clearTimeout(this.totalTimer);
+    clearTimeout(this.timer);
     if (this.resolveReply !== undefined) {
       const reason = ended.kind === 'whole' ? 'reset' : ended.reason;
       const unsent = timedOut ? 'connect_timeout' : 'connect_failed';
@@ -126,7 +135,7 @@ export class Exchange implements Dispatcher.DispatchHandler, ProviderBody {
     }
     if (this.waiting === undefined) return;
     if (ended.kind === 'whole') this.waiting.resolve(undefined);
-    else this.waiting.reject(new ProviderBodyError(ended.reason));
+    else this.waiting.reject(new ProviderBodyError(ended.reason, ended.overTotal));
     this.waiting = undefined;
   }
 
@@ -135,14 +144,26 @@ export class Exchange implements Dispatcher.DispatchHandler, ProviderBody {
     this.resolveReply = undefined;
   }
 
+  /** The next deadline is so far away, or the whole call's. */
   private arm(ms: number): void {
-    this.disarm();
-    this.timer = setTimeout(() => this.break('timeout'), ms);
+    this.dueEpochMs = Math.min(Date.now() + ms, this.deadlineEpochMs);
+    if (this.dueEpochMs < this.timerAtEpochMs) this.setTimer();
   }
 
   private disarm(): void {
+    this.dueEpochMs = this.deadlineEpochMs;
+  }
+
+  private setTimer(): void {
     clearTimeout(this.timer);
-    this.timer = undefined;
+    this.timerAtEpochMs = this.dueEpochMs;
+    this.timer = setTimeout(() => this.ring(), Math.max(0, this.dueEpochMs - Date.now()));
+  }
+
+  private ring(): void {
+    const now = Date.now();
+    if (now >= this.dueEpochMs) this.break('timeout', now >= this.deadlineEpochMs);
+    else this.setTimer();
   }
 }
 

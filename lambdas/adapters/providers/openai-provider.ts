@@ -16,6 +16,13 @@ const KEEP_ALIVE_MS = 4_000;
 /** A rejected secret look-up is not repeated for every call. */
 const SECRET_AGE_MS = 60_000;
 
+/** Where a provider of a policy is reached, worked out once. */
+interface Endpoint {
+  readonly agent: Agent;
+  readonly origin: string;
+  readonly basePath: string;
+}
+
 interface CachedSecret {
   readonly value: Promise<string | undefined>;
   readonly atEpochMs: number;
@@ -24,6 +31,7 @@ interface CachedSecret {
 /** Sends chat requests to providers; `close` ends its pools. */
 export class OpenAiProvider implements ProviderClient {
   private readonly agents = new Map<string, Agent>();
+  private readonly endpoints = new WeakMap<Provider, Endpoint>();
   private readonly secrets = new Map<string, CachedSecret>();
   private readonly source: SecretSource;
   private readonly log: Log;
@@ -51,11 +59,11 @@ export class OpenAiProvider implements ProviderClient {
       }
       authorization = `Bearer ${secret}`;
     }
-    const url = new URL(`${provider.baseUrl}${call.path}`);
+    const { agent, origin, basePath } = this.endpoint(provider);
     const exchange = new Exchange(provider.timeoutMs, call.deadlineEpochMs, call.onSent);
-    const reply = await exchange.run(this.agent(provider), {
-      origin: url.origin,
-      path: `${url.pathname}${url.search}`,
+    const reply = await exchange.run(agent, {
+      origin,
+      path: `${basePath}${call.path}`,
       method: 'POST',
       body: call.body,
       headers: {
@@ -72,6 +80,16 @@ export class OpenAiProvider implements ProviderClient {
   /** Ends idle connections at once and running calls when they are over. */
   async close(): Promise<void> {
     await Promise.all([...this.agents.values()].map((agent) => agent.close()));
+  }
+
+  private endpoint(provider: Provider): Endpoint {
+    let endpoint = this.endpoints.get(provider);
+    if (endpoint === undefined) {
+      const url = new URL(provider.baseUrl);
+      endpoint = { agent: this.agent(provider), origin: url.origin, basePath: url.pathname.replace(/\/$/, '') };
+      this.endpoints.set(provider, endpoint);
+    }
+    return endpoint;
   }
 
   private agent(provider: Provider): Agent {
