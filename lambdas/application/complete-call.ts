@@ -248,6 +248,7 @@ async function pump(
   const meter = new StreamMeter(
     upstream.readEvents(request.fields.includeUsage || translation !== undefined),
     deps.limits.eventBytes,
+    translation !== undefined,
   );
   const translated = translateStream(won.candidate, request.fields);
   let outcome: 'ok' | 'internal' | 'too_large' | ProviderBodyError['reason'] = 'ok';

@@ -7,7 +7,12 @@ import type { EventReader } from '../domain/protocols/api.ts';
 
 const LF = 0x0a;
 const CR = 0x0d;
+const SPACE = 0x20;
+/** `data:` */
+const DATA = [0x64, 0x61, 0x74, 0x61, 0x3a];
 const DECODER = new TextDecoder();
+/** For what stands inside a line, where a byte order mark is text. */
+const LINE_DECODER = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /** One event grew past the limit: no honest provider sends it. */
 export class EventTooLargeError extends Error {
@@ -21,6 +26,7 @@ export class EventTooLargeError extends Error {
 export class StreamMeter {
   private readonly reader: EventReader;
   private readonly maxEventBytes: number;
+  private readonly oneByOne: boolean;
   private pending: Uint8Array[] = [];
   private pendingBytes = 0;
   /** The line being read holds nothing but perhaps a CR. */
@@ -30,10 +36,14 @@ export class StreamMeter {
   private bytesAtReport = 0;
   private bytes = 0;
 
-  /** @param reader knows the events of the API that is streamed */
-  constructor(reader: EventReader, maxEventBytes: number) {
+  /**
+   * @param reader knows the events of the API that is streamed
+   * @param oneByOne every event in a piece of its own, for who reads them; else those that came together leave together
+   */
+  constructor(reader: EventReader, maxEventBytes: number, oneByOne = false) {
     this.reader = reader;
     this.maxEventBytes = maxEventBytes;
+    this.oneByOne = oneByOne;
   }
 
   /**
@@ -60,19 +70,26 @@ export class StreamMeter {
   push(chunk: Uint8Array): readonly Uint8Array[] {
     const out: Uint8Array[] = [];
     let from = 0;
-    for (let at = 0; at < chunk.length; at += 1) {
-      const byte = chunk[at];
-      if (byte === LF) {
-        if (this.lineIsEmpty) {
-          const event = this.take(chunk.subarray(from, at + 1));
-          from = at + 1;
-          if (this.passes(event)) out.push(event);
-        }
-        this.lineIsEmpty = true;
-      } else if (byte !== CR) {
-        this.lineIsEmpty = false;
+    let line = 0;
+    /** Events from here on pass, and leave together: one write for what came in one read. */
+    let passing = 0;
+    for (let end = chunk.indexOf(LF); end >= 0; end = chunk.indexOf(LF, line)) {
+      const isBlank = this.lineIsEmpty && isEmpty(chunk, line, end);
+      line = end + 1;
+      this.lineIsEmpty = true;
+      if (!isBlank) continue;
+      const began = this.pendingBytes > 0;
+      const event = this.take(chunk.subarray(from, line));
+      const passes = this.passes(event);
+      if (began || !passes || this.oneByOne) {
+        if (passing < from) out.push(chunk.subarray(passing, from));
+        if (passes) out.push(event);
+        passing = line;
       }
+      from = line;
     }
+    if (passing < from) out.push(chunk.subarray(passing, from));
+    this.lineIsEmpty = this.lineIsEmpty && isEmpty(chunk, line, chunk.length);
     if (from < chunk.length) {
       this.pending.push(chunk.subarray(from));
       this.pendingBytes += chunk.length - from;
@@ -136,9 +153,26 @@ export class StreamMeter {
 
 /** The `data` of an event: its data lines, joined. Empty when it has none. */
 export function eventData(event: Uint8Array): string {
+  const end = event.indexOf(LF);
+  // The usual event: one line of data, and behind it nothing that could be another.
+  if (startsWithData(event) && (end < 0 || event.length - end <= DATA.length)) {
+    const start = event[DATA.length] === SPACE ? DATA.length + 1 : DATA.length;
+    const stop = end < 0 ? event.length : event[end - 1] === CR ? end - 1 : end;
+    return LINE_DECODER.decode(event.subarray(start, stop));
+  }
   return DECODER.decode(event)
     .split(/\r?\n/)
     .filter((line) => line.startsWith('data:'))
     .map((line) => line.slice(line.startsWith('data: ') ? 6 : 5))
     .join('\n');
+}
+
+function startsWithData(event: Uint8Array): boolean {
+  return DATA.every((byte, at) => event[at] === byte);
+}
+
+/** Whether a line holds nothing but perhaps CRs. */
+function isEmpty(bytes: Uint8Array, start: number, end: number): boolean {
+  for (let at = start; at < end; at += 1) if (bytes[at] !== CR) return false;
+  return true;
 }
