@@ -1,4 +1,4 @@
-/** Resident memory of the gateway after 10,000 and after 100,000 calls, half of them streamed: what a call leaves behind shows. */
+/** Resident memory of the gateway after 10,000 and after 100,000 calls, a quarter of them streamed: what a call leaves behind shows. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -42,7 +42,7 @@ export async function memory({ quick }: PartOptions): Promise<string> {
       const { failures: now } = await load.process.ask<LoadResult>({
         url: `${gateway.ready.url}/v1/chat/completions`,
         headers: { authorization: `Bearer ${gateway.ready.key}` },
-        body: chatCall('economy', (calls / STEP) % 2 === 0),
+        body: chatCall('economy', (calls / STEP) % 4 === 0),
         connections: CONNECTIONS,
         amount: STEP,
       });

@@ -2,7 +2,7 @@
  * The Node entry: the gateway on a loopback port. It passes bytes both ways with back pressure and, when it is told to
  * stop, takes no more calls and waits for those in flight and their money.
  */
-import { type IncomingMessage, type Server, type ServerResponse, createServer } from 'node:http';
+import { type IncomingMessage, type Server, type ServerResponse, STATUS_CODES, createServer } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { randomUUID } from 'node:crypto';
 import { CallerStream } from './caller-stream.ts';
@@ -16,6 +16,8 @@ export interface NodeServerOptions {
   readonly port: number;
   /** @default 127.0.0.1 */
   readonly host?: string;
+  /** A request's headers must have arrived in this time, ms. @default 20,000 */
+  readonly headersTimeoutMs?: number;
 }
 
 export interface NodeServer {
@@ -32,6 +34,8 @@ export interface NodeServer {
 /** A request must have arrived whole in this time. */
 const REQUEST_TIMEOUT_MS = 120_000;
 const HEADERS_TIMEOUT_MS = 20_000;
+/** Node looks at its connections this often; its own 30 s would let slow headers be. */
+const TIMEOUT_CHECK_MS = 500;
 const KEEP_ALIVE_MS = 65_000;
 /** Of a refused body this much is read away, so that the caller gets to read the refusal. */
 const DISCARD_BYTES = 64 * 1024 * 1024;
@@ -45,7 +49,8 @@ export async function startNodeServer(gateway: PlainGateway, options: NodeServer
     {
       maxHeaderSize: LIMITS.headerBytes,
       requestTimeout: REQUEST_TIMEOUT_MS,
-      headersTimeout: HEADERS_TIMEOUT_MS,
+      headersTimeout: options.headersTimeoutMs ?? HEADERS_TIMEOUT_MS,
+      connectionsCheckingInterval: TIMEOUT_CHECK_MS,
       keepAliveTimeout: KEEP_ALIVE_MS,
     },
     (req, res) => {
@@ -210,27 +215,31 @@ function stream(body: CallerStream, res: ServerResponse): void {
   if (!begun) res.flushHeaders();
 }
 
-/** What never became a request: headers past the limit, or no HTTP. */
+/** What never became a request: headers past the limit, too slow, or no HTTP. */
 function refuseRaw(error: NodeJS.ErrnoException, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();
     return;
   }
-  const tooLarge = error.code === 'HPE_HEADER_OVERFLOW';
-  const refusal = tooLarge
-    ? new GatewayError({
-        status: 431,
-        code: 'invalid_request',
-        message: `The headers are larger than ${LIMITS.headerBytes} bytes together.`,
-      })
-    : new GatewayError({ status: 400, code: 'invalid_request', message: 'This is not a valid HTTP request.' });
+  const refusal = rawRefusal(error.code);
   const requestId = newRequestId();
   const body = errorBody(refusal, 'openai', requestId);
   const headers = { ...rawHeaders(requestId), 'content-length': String(Buffer.byteLength(body)), connection: 'close' };
   const head = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-  socket.end(
-    `HTTP/1.1 ${refusal.status} ${tooLarge ? 'Request Header Fields Too Large' : 'Bad Request'}\r\n${head.join('')}\r\n${body}`,
-  );
+  socket.end(`HTTP/1.1 ${refusal.status} ${STATUS_CODES[refusal.status] ?? ''}\r\n${head.join('')}\r\n${body}`);
+}
+
+function rawRefusal(code: string | undefined): GatewayError {
+  const refused = (status: number, message: string): GatewayError =>
+    new GatewayError({ status, code: 'invalid_request', message });
+  switch (code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return refused(431, `The headers are larger than ${LIMITS.headerBytes} bytes together.`);
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return refused(408, 'The request did not arrive whole in time.');
+    default:
+      return refused(400, 'This is not a valid HTTP request.');
+  }
 }
 
 function rawHeaders(requestId: string): Readonly<Record<string, string>> {

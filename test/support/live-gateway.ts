@@ -23,6 +23,7 @@ export interface LiveOptions {
   readonly policy?: Partial<Policy>;
   readonly provider?: Partial<Provider>;
   readonly secrets?: Readonly<Record<string, string>>;
+  readonly headersTimeoutMs?: number;
 }
 
 /** Route `economy` goes to provider `first`, model `small`, then to `second`. */
@@ -39,7 +40,7 @@ export async function live(options: LiveOptions = {}): Promise<Live> {
   });
   const client = new OpenAiProvider({ find: (name) => Promise.resolve(options.secrets?.[name]) }, new FakeLog(), '0.0.0-test');
   const made = fixture(inForce, client, options.limits);
-  const server = await startNodeServer(made.gateway, { port: 0 });
+  const server = await startNodeServer(made.gateway, { port: 0, headersTimeoutMs: options.headersTimeoutMs });
   return {
     ...made,
     server,

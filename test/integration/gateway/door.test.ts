@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { connect } from 'node:net';
 import { APIError } from 'openai';
 import { type Live, MESSAGES, live } from '../../support/live-gateway.ts';
@@ -186,4 +187,79 @@ test('a caller who reads slowly gets every byte, and the provider is not read fa
   expect(written).toBeLessThan(total);
   expect((await response.text()).length).toBe(event.length * total + 'data: [DONE]\n\n'.length);
   await raw.stop();
+});
+
+test('headers that do not come in time are a 408 in our shape', async () => {
+  await at.stop();
+  at = await live({ headersTimeoutMs: 50 });
+  const socket = connect(at.server.port, '127.0.0.1');
+  let answer = '';
+  socket.on('data', (chunk) => {
+    answer += chunk.toString();
+  });
+  socket.write('POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n');
+  await once(socket, 'close');
+  expect(answer).toMatch(/^HTTP\/1\.1 408 Request Timeout\r\n/);
+  expect(answer).toContain('"code":"invalid_request"');
+  expect(answer).toMatch(/\r\nx-request-id: req_/);
+});
+
+test('a caller who breaks off its upload is no error of ours: nothing is held, and the call is closed', async () => {
+  await at.stop();
+  at = await live({ limits: { openCalls: 1 } });
+  const socket = connect(at.server.port, '127.0.0.1');
+  const head = ['POST /v1/chat/completions HTTP/1.1', 'host: x', 'content-type: application/json', 'content-length: 1000'];
+  socket.write(`${[...head, `authorization: Bearer ${at.key}`].join('\r\n')}\r\n\r\n{"model":`);
+  // The call is open once its key was looked up.
+  while (at.keys.lookups === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  socket.destroy();
+  const left = (): boolean => at.log.lines.some(({ message }) => message === 'the caller broke off its request');
+  while (!left()) await new Promise((resolve) => setTimeout(resolve, 5));
+  expect(at.log.lines.map(({ level }) => level)).toEqual(['info']);
+  expect(at.payments.events).toEqual([]);
+  expect((await at.post(ASK)).status).toBe(200);
+});
+
+test('HEAD is answered as GET is, without the body', async () => {
+  const [head, get] = await Promise.all(['HEAD', 'GET'].map((method) => fetch(`${at.server.url}/healthz`, { method })));
+  expect(head?.status).toBe(200);
+  expect(head?.headers.get('content-length')).toBe(String((await get?.text())?.length));
+  expect(await head?.text()).toBe('');
+  expect((await fetch(`${at.server.url}/v1/chat/completions`, { method: 'HEAD' })).status).toBe(405);
+});
+
+test('a header that came twice counts as both, so that no second key hides behind a first', async () => {
+  const socket = connect(at.server.port, '127.0.0.1');
+  const lines = ['GET /v1/models HTTP/1.1', 'host: x', `authorization: Bearer ${at.key}`, 'Authorization: Bearer other'];
+  socket.write(`${[...lines, 'connection: close'].join('\r\n')}\r\n\r\n`);
+  let answer = '';
+  socket.on('data', (chunk) => {
+    answer += chunk.toString();
+  });
+  await once(socket, 'close');
+  expect(answer).toMatch(/^HTTP\/1\.1 401 /);
+});
+
+test('paths count as a URL reads them', async () => {
+  const status = async (target: string): Promise<string> => {
+    const socket = connect(at.server.port, '127.0.0.1');
+    socket.write(`GET ${target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`);
+    let answer = '';
+    socket.on('data', (chunk) => {
+      answer += chunk.toString();
+    });
+    await once(socket, 'close');
+    return answer.slice('HTTP/1.1 '.length, 'HTTP/1.1 200'.length);
+  };
+  expect(await status('/healthz?x=1')).toBe('200');
+  expect(await status('/v1/../healthz')).toBe('200');
+  expect(await status('http://localhost/healthz')).toBe('200');
+  expect(await status('//healthz')).toBe('404');
+  expect(await status('http://[')).toBe('400');
+});
+
+test('a whole answer says its length and leaves in one piece', async () => {
+  const response = await at.post(ASK);
+  expect(response.headers.get('content-length')).toBe(String((await response.text()).length));
+  expect(response.headers.has('transfer-encoding')).toBe(false);
 });

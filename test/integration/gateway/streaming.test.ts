@@ -212,3 +212,20 @@ test('the figures of the headers are read only once the call is on its way, and 
   await at.payments.settled(1);
   expect(at.payments.events.slice(0, 2)).toEqual(['hold', 'statement']);
 });
+
+test('a stream of comments only is cut when the whole time is over, and says so', async () => {
+  const { at, raw } = await withRaw({
+    provider: { timeoutMs: { connect: 2_000, firstByte: 2_000, idle: 2_000, total: 1_500 } },
+  });
+  const arrived = raw.next();
+  const answer = at.post(STREAM);
+  const { res } = await arrived;
+  res.writeHead(200, { 'content-type': 'text/event-stream' });
+  const comments = setInterval(() => res.write(': still here\n\n'), 20);
+  const text = await (await answer).text();
+  clearInterval(comments);
+  expect(text).toContain('"code":"provider_timeout"');
+  expect(text).toContain('The time for the whole answer was over');
+  await at.payments.settled(1);
+  expect(at.payments.settlements[0]?.detail.outcome).toBe('timeout');
+});
