@@ -1,7 +1,7 @@
 /**
  * The peer: `@portkey-ai/gateway` of `bench/peer`, installed there when it is first needed. Its dependencies are pinned by the
- * lock there: with the newest `@hono/node-server` that its range allows every streamed call fails (500, "immutable" headers),
- * in 1.15.2 and 1.9.8 alike; 1.13.8 is the newest of that server with which they stream.
+ * lock there: with the newest `@hono/node-server` that its range allows every streamed call fails (500, "immutable" headers);
+ * 1.13.8 is the newest of those tried with which it streams (docs/performance.md).
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { request } from 'node:http';
 import { connect } from 'node:net';
 import { APIError } from 'openai';
 import { type Live, MESSAGES, live } from '../../support/live-gateway.ts';
@@ -262,4 +263,43 @@ test('a whole answer says its length and leaves in one piece', async () => {
   const response = await at.post(ASK);
   expect(response.headers.get('content-length')).toBe(String((await response.text()).length));
   expect(response.headers.has('transfer-encoding')).toBe(false);
+});
+
+test('a call through the Node entry makes no WHATWG request, headers, response or stream', async () => {
+  const call = (body: object): Promise<string> =>
+    new Promise((resolve, reject) => {
+      const headers = { 'content-type': 'application/json', authorization: `Bearer ${at.key}` };
+      const sent = request(`${at.server.url}/v1/chat/completions`, { method: 'POST', headers }, (response) => {
+        let text = '';
+        response.on('data', (piece: Buffer) => {
+          text += piece.toString();
+        });
+        response.on('end', () => resolve(text));
+      });
+      sent.on('error', reject).end(JSON.stringify(body));
+    });
+  const { Request, Response, Headers, ReadableStream } = globalThis;
+  const made: string[] = [];
+  const counted = <T extends new (...args: never[]) => object>(type: T): T =>
+    new Proxy(type, {
+      construct: (target, args, newTarget) => {
+        made.push(type.name);
+        return Reflect.construct(target, args, newTarget) as object;
+      },
+    });
+  Object.assign(globalThis, {
+    Request: counted(Request),
+    Response: counted(Response),
+    Headers: counted(Headers),
+    ReadableStream: counted(ReadableStream),
+  });
+  try {
+    expect(JSON.parse(await call(ASK))).toMatchObject({ choices: [{}] });
+    expect(await call({ ...ASK, stream: true })).toContain('[DONE]');
+    expect(made).toEqual([]);
+    await at.gateway.handle(new globalThis.Request('http://localhost/healthz'));
+    expect(new Set(made)).toEqual(new Set(['Request', 'Response']));
+  } finally {
+    Object.assign(globalThis, { Request, Response, Headers, ReadableStream });
+  }
 });
