@@ -167,6 +167,6 @@ test('events that came in one read leave in one piece, and one by one where some
   expect(meter.push(Buffer.concat([one, one, two]))).toHaveLength(1);
   expect(meter.push(Buffer.concat([one, usage, two])).map((piece) => piece.length)).toEqual([one.length, two.length]);
   const reader = CHAT_COMPLETIONS.readEvents(false);
-  const pieces = new StreamMeter(reader, 1_000, true).push(Buffer.concat([one, one, usage, two]));
-  expect(pieces.map((piece) => piece.length)).toEqual([one.length, one.length, two.length]);
+  const single = new StreamMeter(reader, 1_000, true).push(Buffer.concat([one, one, usage, two]));
+  expect(single.map((piece) => piece.length)).toEqual([one.length, one.length, two.length]);
 });
