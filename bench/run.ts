@@ -8,6 +8,7 @@ import { type Part, writeSection } from './support/report.ts';
 const PARTS: Readonly<Record<string, () => Promise<Part>>> = {
   speed: async () => (await import('./speed.ts')).speed,
   memory: async () => (await import('./memory.ts')).memory,
+  'cold-start': async () => (await import('./cold-start.ts')).coldStart,
 };
 
 const { values, positionals } = parseArgs({
