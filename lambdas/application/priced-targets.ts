@@ -59,7 +59,7 @@ function pricedTarget(
   const bound =
     upstream.costs === 'free'
       ? { inputTokens: 0, outputTokens: 0, nanoUsd: 0n }
-      : estimate(price, bytes.length + byteGrowth(text.text, edits), cap, fields.answers, fields.mediaTokens);
+      : estimate(price, bytes.length + byteGrowth(text.text, edits), cap, fields.answers, fields.mediaTokens, fields.mediaBytes);
   return {
     target,
     provider,

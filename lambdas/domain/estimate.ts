@@ -30,10 +30,18 @@ export function outputCapTokens(requested: number | undefined, maxOutputTokens: 
  * @param bodyBytes UTF-8 bytes of the body as it will be forwarded
  * @param capTokens the cap written into it
  * @param answers `n`
- * @param mediaTokens the most that images and files of the request can count, beside their bytes
+ * @param mediaTokens the most that images and files of the request can count
+ * @param mediaBytes bytes of the body that are those images and files, so that they are no text
  */
-export function estimate(price: Price, bodyBytes: number, capTokens: number, answers: number, mediaTokens = 0): Bound {
-  const inputTokens = inputBoundTokens(bodyBytes) + mediaTokens;
+export function estimate(
+  price: Price,
+  bodyBytes: number,
+  capTokens: number,
+  answers: number,
+  mediaTokens = 0,
+  mediaBytes = 0,
+): Bound {
+  const inputTokens = inputBoundTokens(Math.max(0, bodyBytes - mediaBytes)) + mediaTokens;
   const outputTokens = capTokens * answers;
   return { inputTokens, outputTokens, nanoUsd: boundNanoUsd(price, inputTokens, outputTokens) };
 }

@@ -22,6 +22,8 @@ export interface RequestFields {
   readonly requestedOutputTokens?: number;
   /** The most input tokens that bytes of the body do not bound: images and files, by reference or by their own rules. */
   readonly mediaTokens: number;
+  /** UTF-8 bytes of the body that `mediaTokens` bounds, so that they are not counted as text too; absent: none. */
+  readonly mediaBytes?: number;
   /** Names of fields that are not listed and go on. */
   readonly unlisted: readonly string[];
 }
