@@ -22,14 +22,18 @@ export interface Forwarding {
 
 /** The edits that turn a caller's request into the one for a target; none when it already is. */
 export function forwardEdits(request: RequestText, fields: RequestFields, forwarding: Forwarding): readonly TextEdit[] {
-  const edits: TextEdit[] = [];
-  if (request.value.model !== forwarding.model) edits.push(setMember(request, 'model', JSON.stringify(forwarding.model)));
-  edits.push(...capEdits(request, forwarding));
+  const edits = [...modelEdits(request, forwarding), ...capEdits(request, forwarding)];
   if (fields.stream && !fields.includeUsage) edits.push(usageEdit(request));
   return edits;
 }
 
-function capEdits(request: RequestText, forwarding: Forwarding): readonly TextEdit[] {
+/** The model's name, as the target calls it. */
+export function modelEdits(request: RequestText, { model }: Forwarding): readonly TextEdit[] {
+  return request.value.model === model ? [] : [setMember(request, 'model', JSON.stringify(model))];
+}
+
+/** The output cap, in the one field that the target honours. */
+export function capEdits(request: RequestText, forwarding: Forwarding): readonly TextEdit[] {
   const [kept, ...others] = request.members.filter((member) => OUTPUT_CAP_FIELDS.includes(member.name));
   if (kept === undefined) return [setMember(request, forwarding.outputCapField, String(forwarding.outputCapTokens))];
   const edits: TextEdit[] = [];

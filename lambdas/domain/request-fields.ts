@@ -15,6 +15,8 @@ import {
   readOrRefuse,
   refuseUnlisted,
 } from './field-checks.ts';
+import { MediaCount } from './media-bounds.ts';
+import { checkServiceTier, checkTools, readImage, readPart, refusePart } from './openai-parts.ts';
 import type { FieldsResult, RequestFields } from './protocols/api.ts';
 
 /** The most answers (`n`) that one request may ask for. */
@@ -89,8 +91,7 @@ const MESSAGE_FIELDS: ReadonlySet<string> = new Set([
   'tool_call_id',
   'tool_calls',
 ]);
-const SERVICE_TIERS: ReadonlySet<unknown> = new Set(['auto', 'default', 'flex', null]);
-const TOOL_TYPES: ReadonlySet<unknown> = new Set(['custom', 'function']);
+const TEXT_PARTS: ReadonlySet<string> = new Set(['refusal', 'text']);
 
 /**
  * Checks and classifies the fields of a chat completions request.
@@ -105,14 +106,13 @@ function read(body: Readonly<Record<string, unknown>>, purpose: 'learning' | 'se
   const unlisted = new Set<string>();
   const model = readModel(body);
   checkFields(body, TABLE, unlisted);
-  readMessages(body.messages, unlisted);
-  readTools(body.tools);
+  const media = new MediaCount();
+  readMessages(body.messages, unlisted, media);
+  checkTools(body.tools);
   if (body.modalities !== undefined && body.modalities !== null && !isTextOnly(body.modalities)) {
     throw new Refused('modalities', 'modalities may only be ["text"]: other output is priced by another unit');
   }
-  if (body.service_tier !== undefined && !SERVICE_TIERS.has(body.service_tier)) {
-    throw new Refused('service_tier', 'service_tier may be auto, default or flex: other tiers have dearer prices');
-  }
+  checkServiceTier(body.service_tier);
   refuseUnlisted(unlisted, purpose);
   return {
     model,
@@ -120,7 +120,8 @@ function read(body: Readonly<Record<string, unknown>>, purpose: 'learning' | 'se
     includeUsage: isObject(body.stream_options) && body.stream_options.include_usage === true,
     answers: readInteger(body.n, 'n', MAX_ANSWERS) ?? 1,
     requestedOutputTokens: readOutputCap(body),
-    mediaTokens: 0,
+    mediaTokens: media.tokens,
+    mediaBytes: media.bytes,
     unlisted: [...unlisted],
   };
 }
@@ -137,7 +138,7 @@ function readOutputCap(body: Readonly<Record<string, unknown>>): number | undefi
   return found?.value;
 }
 
-function readMessages(messages: unknown, unlisted: Set<string>): void {
+function readMessages(messages: unknown, unlisted: Set<string>, media: MediaCount): void {
   if (!Array.isArray(messages) || messages.length === 0)
     throw new Refused('messages', 'messages must be a list with at least one message');
   for (const [index, message] of (messages as readonly unknown[]).entries()) {
@@ -151,36 +152,31 @@ function readMessages(messages: unknown, unlisted: Set<string>): void {
         throw new Refused(`${at}.audio`, `${at}.audio is not accepted: audio has no bound yet`);
       if (name !== 'audio' && !MESSAGE_FIELDS.has(name)) unlisted.add(`messages[].${printable(name)}`);
     }
-    readContent(message.content, at, unlisted);
+    readContent(message.content, at, unlisted, media);
   }
 }
 
-function readContent(content: unknown, at: string, unlisted: Set<string>): void {
+function readContent(content: unknown, at: string, unlisted: Set<string>, media: MediaCount): void {
   if (content === undefined || content === null || typeof content === 'string') return;
-  if (!Array.isArray(content)) throw new Refused(`${at}.content`, `${at}.content must be a text or a list of text parts`);
-  for (const [index, part] of (content as readonly unknown[]).entries()) {
+  if (!Array.isArray(content)) throw new Refused(`${at}.content`, `${at}.content must be a text or a list of parts`);
+  for (const [index, value] of (content as readonly unknown[]).entries()) {
     const where = `${at}.content[${index}]`;
-    if (!isObject(part) || typeof part.type !== 'string') throw new Refused(where, `${where} must be an object with a type`);
-    if (part.type !== 'text' && part.type !== 'refusal') {
-      throw new Refused(`${where}.type`, `a part of type ${printable(part.type)} is not accepted: only text has a bound yet`);
-    }
-    if (typeof part[part.type] !== 'string') throw new Refused(`${where}.${part.type}`, `${where}.${part.type} must be a text`);
+    const { type, part } = readPart(value, where);
+    if (type === 'image_url') readImagePart(part.image_url, `${where}.image_url`, unlisted, media);
+    else if (!TEXT_PARTS.has(type)) refusePart(type, where);
+    else if (typeof part[type] !== 'string') throw new Refused(`${where}.${type}`, `${where}.${type} must be a text`);
     for (const name of Object.keys(part)) {
-      if (name !== 'type' && name !== part.type) unlisted.add(`messages[].content[].${printable(name)}`);
+      if (name !== 'type' && name !== type) unlisted.add(`messages[].content[].${printable(name)}`);
     }
   }
 }
 
-function readTools(tools: unknown): void {
-  if (tools === undefined || tools === null) return;
-  if (!Array.isArray(tools)) throw new Refused('tools', 'tools must be a list');
-  for (const [index, tool] of (tools as readonly unknown[]).entries()) {
-    if (!isObject(tool) || !TOOL_TYPES.has(tool.type)) {
-      throw new Refused(
-        `tools[${index}].type`,
-        `tools[${index}].type may be function or custom: tools that the provider runs are charged by use`,
-      );
-    }
+/** Some compatible endpoints take the address itself where OpenAI takes an object with it. */
+function readImagePart(image: unknown, at: string, unlisted: Set<string>, media: MediaCount): void {
+  if (!isObject(image)) return readImage(image, undefined, at, media);
+  readImage(image.url, image.detail, `${at}.url`, media);
+  for (const name of Object.keys(image)) {
+    if (name !== 'url' && name !== 'detail') unlisted.add(`messages[].content[].image_url.${printable(name)}`);
   }
 }
 

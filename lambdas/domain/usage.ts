@@ -11,18 +11,41 @@ import { utf8Length } from './json-edits.ts';
  * @param outputBytes bytes of generated text seen so far: a report of no output beside text is not believed
  */
 export function readUsage(answer: unknown, outputBytes: number): Usage | undefined {
+  return readCounts(field(answer, 'usage'), CHAT_WORDS, outputBytes);
+}
+
+/** The same for the `usage` of a response, which has other words for it. */
+export function readResponseUsage(response: unknown, outputBytes: number): Usage | undefined {
+  return readCounts(field(response, 'usage'), RESPONSE_WORDS, outputBytes);
+}
+
+/** The `usage` of embeddings: they generate nothing, and an input of no tokens is not believed. */
+export function readEmbeddingUsage(answer: unknown): Usage | undefined {
   const usage = field(answer, 'usage');
-  const inputTokens = count(field(usage, 'prompt_tokens'));
-  const completion = count(field(usage, 'completion_tokens'));
-  if (inputTokens === undefined || completion === undefined) return undefined;
+  const inputTokens = Math.max(count(field(usage, 'prompt_tokens')) ?? 0, count(field(usage, 'total_tokens')) ?? 0);
+  return inputTokens === 0 ? undefined : { inputTokens, cachedInputTokens: 0, outputTokens: 0 };
+}
+
+interface Words {
+  readonly input: string;
+  readonly output: string;
+}
+
+const CHAT_WORDS: Words = { input: 'prompt_tokens', output: 'completion_tokens' };
+const RESPONSE_WORDS: Words = { input: 'input_tokens', output: 'output_tokens' };
+
+function readCounts(usage: unknown, words: Words, outputBytes: number): Usage | undefined {
+  const inputTokens = count(field(usage, words.input));
+  const reported = count(field(usage, words.output));
+  if (inputTokens === undefined || reported === undefined) return undefined;
   const total = count(field(usage, 'total_tokens')) ?? 0;
-  const outputTokens = Math.max(completion, total - inputTokens);
+  const outputTokens = Math.max(reported, total - inputTokens);
   if (outputTokens === 0 && (outputBytes > 0 || inputTokens === 0)) return undefined;
   return {
     inputTokens,
-    cachedInputTokens: Math.min(count(field(field(usage, 'prompt_tokens_details'), 'cached_tokens')) ?? 0, inputTokens),
+    cachedInputTokens: Math.min(count(field(field(usage, `${words.input}_details`), 'cached_tokens')) ?? 0, inputTokens),
     outputTokens,
-    reasoningTokens: count(field(field(usage, 'completion_tokens_details'), 'reasoning_tokens')),
+    reasoningTokens: count(field(field(usage, `${words.output}_details`), 'reasoning_tokens')),
   };
 }
 
@@ -39,25 +62,28 @@ export function isUsageChunk(chunk: unknown): boolean {
  */
 export function generatedBytes(answer: unknown): number {
   const choices = field(answer, 'choices');
-  if (!Array.isArray(choices)) return textBytes(answer, 0);
+  if (!Array.isArray(choices)) return textBytes(answer);
   let bytes = 0;
   for (const choice of choices as readonly unknown[]) {
-    bytes += textBytes(field(choice, 'delta'), 0) + textBytes(field(choice, 'message'), 0) + textBytes(field(choice, 'text'), 0);
+    bytes += textBytes(field(choice, 'delta')) + textBytes(field(choice, 'message')) + textBytes(field(choice, 'text'));
   }
   return bytes;
 }
 
-const UNCOUNTED: ReadonlySet<string> = new Set(['role', 'type', 'usage', 'id', 'object', 'model']);
+/** Names of members that say what an object is, and are no text that was generated. */
+export const UNCOUNTED: ReadonlySet<string> = new Set(['role', 'type', 'usage', 'id', 'object', 'model']);
 
-function textBytes(value: unknown, depth: number): number {
+/** UTF-8 bytes of every text in a value, members that say what it is aside. */
+export function textBytes(value: unknown, uncounted: ReadonlySet<string> = UNCOUNTED, depth = 0): number {
   if (typeof value === 'string') return utf8Length(value);
   if (typeof value !== 'object' || value === null || depth > 8) return 0;
   let bytes = 0;
-  for (const [name, inner] of Object.entries(value)) if (!UNCOUNTED.has(name)) bytes += textBytes(inner, depth + 1);
+  for (const [name, inner] of Object.entries(value)) if (!uncounted.has(name)) bytes += textBytes(inner, uncounted, depth + 1);
   return bytes;
 }
 
-function field(value: unknown, name: string): unknown {
+/** A member of an object; undefined where there is none. */
+export function field(value: unknown, name: string): unknown {
   if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined;
   return (value as Readonly<Record<string, unknown>>)[name];
 }

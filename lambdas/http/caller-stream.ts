@@ -4,7 +4,8 @@
  * opens its outlet, what comes is kept.
  */
 import type { StreamSink } from '../application/complete-call.ts';
-import { GatewayError, type ErrorShape, errorBody } from './errors.ts';
+import type { Api } from '../domain/protocols/api.ts';
+import { GatewayError, errorEvent } from './errors.ts';
 import type { Limits } from './limits.ts';
 
 /** Bytes that may wait for the outlet to open. */
@@ -31,7 +32,7 @@ export interface Outlet {
 /** A sink, and the answer's body that it fills. */
 export class CallerStream implements StreamSink {
   private readonly limits: Pick<Limits, 'keepAliveMs' | 'callerStallMs'>;
-  private readonly shape: ErrorShape;
+  private readonly api: Pick<Api, 'name' | 'protocol'>;
   private readonly requestId: string;
   private outlet: Outlet | undefined;
   private kept: Uint8Array[] = [];
@@ -42,9 +43,9 @@ export class CallerStream implements StreamSink {
   private roomFor: (() => void) | undefined;
   private keepAlive: NodeJS.Timeout | undefined;
 
-  constructor(limits: Pick<Limits, 'keepAliveMs' | 'callerStallMs'>, shape: ErrorShape, requestId: string) {
+  constructor(limits: Pick<Limits, 'keepAliveMs' | 'callerStallMs'>, api: Pick<Api, 'name' | 'protocol'>, requestId: string) {
     this.limits = limits;
-    this.shape = shape;
+    this.api = api;
     this.requestId = requestId;
     this.keepAlive = setTimeout(() => this.silent(), limits.keepAliveMs);
   }
@@ -89,8 +90,7 @@ export class CallerStream implements StreamSink {
     if (this.left) return;
     const [code, message] = BROKEN[reason];
     const error = new GatewayError({ status: 502, code, message: `${message} Request ${this.requestId}.` });
-    const data = `data: ${errorBody(error, this.shape, this.requestId)}\n\n`;
-    this.put(new TextEncoder().encode(this.shape === 'anthropic' ? `event: error\n${data}` : data));
+    this.put(new TextEncoder().encode(errorEvent(error, this.api, this.requestId)));
   }
 
   end(): void {

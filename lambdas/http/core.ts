@@ -16,7 +16,7 @@ import { ledgerUnavailable } from './call-errors.ts';
 import { type ErrorShape, GatewayError, errorAnswer } from './errors.ts';
 import { LIMITS, type Limits } from './limits.ts';
 import { type Answer, CallerLeftError, type GatewayRequest, type Handled, jsonAnswer } from './messages.ts';
-import { listModels } from './models.ts';
+import { MODELS_PATH, getModel, listModels } from './models.ts';
 import { handleCall } from './paid-call.ts';
 import { walletAnswer } from './wallet.ts';
 import { fromRequest, toResponse } from './whatwg.ts';
@@ -86,10 +86,11 @@ export function createGateway(deps: GatewayDeps): Gateway & PlainGateway {
     }
   };
 
-  const serveRead = async (request: GatewayRequest, path: '/v1/models' | '/v1/wallet'): Promise<Answer> => {
+  const serveRead = async (request: GatewayRequest, path: string): Promise<Answer> => {
     const policy = await deps.policies.current();
     const caller = await authenticator.authenticate(request.headers, policy);
-    if (path === '/v1/models') return listModels(policy, caller.group, request.headers);
+    if (path === MODELS_PATH) return listModels(policy, caller.group, request.headers);
+    if (isModel(path)) return getModel(policy, caller.group, request.headers, path.slice(MODELS_PATH.length + 1));
     const user = readUser(request.headers, caller.user, limits);
     const statement = await deps.payments.statement(policy, caller.group, user, WALLET_AGE_MS);
     if (statement === undefined) throw ledgerUnavailable();
@@ -99,7 +100,7 @@ export function createGateway(deps: GatewayDeps): Gateway & PlainGateway {
   const route = async (request: GatewayRequest, requestId: string): Promise<Handled> => {
     checkHeaderSize(request.headers, limits.headerBytes);
     const { method, path } = request;
-    const allowed = METHODS[path];
+    const allowed = METHODS[isModel(path) ? MODELS_PATH : path];
     if (allowed === undefined) throw notFound(method, path);
     if (!allowed.includes(method)) {
       throw new GatewayError({
@@ -111,8 +112,8 @@ export function createGateway(deps: GatewayDeps): Gateway & PlainGateway {
     }
     const api = APIS.find((candidate) => candidate.path === path);
     if (api !== undefined) return await serveCall(api, request, requestId);
-    if (path === '/v1/models' || path === '/v1/wallet') return settled(await serveRead(request, path));
-    return settled(jsonAnswer({ status: 'ok', stage: deps.stage, version: deps.version }));
+    if (path === '/healthz') return settled(jsonAnswer({ status: 'ok', stage: deps.stage, version: deps.version }));
+    return settled(await serveRead(request, path));
   };
 
   const gateway: Gateway & PlainGateway = {
@@ -144,9 +145,14 @@ const READ = ['GET', 'HEAD'];
 const METHODS: Readonly<Record<string, readonly string[] | undefined>> = Object.assign(Object.create(null), {
   '/healthz': READ,
   ...Object.fromEntries(APIS.map(({ path }) => [path, ['POST']])),
-  '/v1/models': READ,
+  [MODELS_PATH]: READ,
   '/v1/wallet': READ,
 });
+
+/** `/v1/models/NAME` */
+function isModel(path: string): boolean {
+  return path.startsWith(`${MODELS_PATH}/`);
+}
 
 function settled(answer: Answer): Handled {
   return { answer, done: Promise.resolve() };
@@ -160,9 +166,10 @@ function notFound(method: string, path: string): GatewayError {
   });
 }
 
-/** Anthropic's shape on Anthropic's paths; `/v1/models` is both, told apart by the version header. */
+/** Anthropic's shape on Anthropic's paths; the paths of models are both, told apart by the version header. */
 function shapeOf({ path, headers }: GatewayRequest): ErrorShape {
-  const anthropic = path.startsWith('/v1/messages') || (path === '/v1/models' && headers.has('anthropic-version'));
+  const anthropic =
+    path.startsWith('/v1/messages') || ((path === MODELS_PATH || isModel(path)) && headers.has('anthropic-version'));
   return anthropic ? 'anthropic' : 'openai';
 }
 

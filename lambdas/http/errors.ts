@@ -1,4 +1,5 @@
 /** The gateway's own answers to what it refuses, in the shape of OpenAI's errors, and of Anthropic's on its paths. */
+import type { Api } from '../domain/protocols/api.ts';
 import type { Answer } from './messages.ts';
 
 export type ErrorShape = 'openai' | 'anthropic';
@@ -55,6 +56,16 @@ export function errorBody(error: GatewayError, shape: ErrorShape, requestId: str
   return JSON.stringify({
     error: { message: error.message, type: error.type, param: error.param ?? null, code: error.code, metadata: error.metadata },
   });
+}
+
+/** The event that tells, in the way of the API that is streamed, that a stream broke. */
+export function errorEvent(error: GatewayError, api: Pick<Api, 'name' | 'protocol'>, requestId: string): string {
+  const body = errorBody(error, api.protocol, requestId);
+  if (api.name !== 'responses') return `${api.protocol === 'anthropic' ? 'event: error\n' : ''}data: ${body}\n\n`;
+  const { code, message, param = null } = error;
+  // Clients of this API read one of the two forms that it has had: flat, or nested as everywhere else.
+  const flat = JSON.stringify({ type: 'error', sequence_number: 0, code, message, param });
+  return `event: error\ndata: ${flat.slice(0, -1)},${body.slice(1)}\n\n`;
 }
 
 /** The answer that carries an error. */

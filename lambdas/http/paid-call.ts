@@ -82,7 +82,7 @@ export async function handleCall(
     return { answer: { status: result.status, headers, body: asBody(result.body, result.status) }, done: result.settled };
   }
   // Before anything else: whoever has a stream's hold must read the provider to its end.
-  const sink = new CallerStream(limits, api.protocol, requestId);
+  const sink = new CallerStream(limits, api, requestId);
   const pumped = result.pump(sink);
   await setFacts(headers, facts, true, fields.unlisted, limits);
   const logged = async (): Promise<void> => {

@@ -2,9 +2,11 @@
 import type { Provider } from '../policy.ts';
 import type { Api, ApiName, Translation } from './api.ts';
 import { CHAT_COMPLETIONS } from './chat-completions.ts';
+import { EMBEDDINGS } from './embeddings.ts';
+import { RESPONSES } from './responses.ts';
 
 /** In the order in which messages name them. The gateway serves these paths, and no other path reaches a provider. */
-export const APIS: readonly Api[] = [CHAT_COMPLETIONS];
+export const APIS: readonly Api[] = [CHAT_COMPLETIONS, RESPONSES, EMBEDDINGS];
 
 const TRANSLATIONS: readonly Translation[] = [];
 

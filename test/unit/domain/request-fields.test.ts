@@ -174,14 +174,15 @@ test('content is a text or parts of text; anything else has no bound', () => {
   for (const good of [undefined, null, 'text', [], [{ type: 'text', text: 'a' }], [{ type: 'refusal', refusal: 'no' }]])
     expect(fieldsOf(withContent(good), 'service').unlisted).toEqual([]);
   for (const bad of [7, {}, true])
-    expect(refusal(withContent(bad))).toBe('messages[0].content: messages[0].content must be a text or a list of text parts');
+    expect(refusal(withContent(bad))).toBe('messages[0].content: messages[0].content must be a text or a list of parts');
   for (const bad of [null, 'text', { text: 'a' }, { type: 7 }, []])
     expect(refusal(withContent([{ type: 'text', text: '' }, bad]))).toBe(
       'messages[0].content[1]: messages[0].content[1] must be an object with a type',
     );
   expect(refusal(withContent([{ type: 'image url', image_url: {} }]))).toBe(
-    'messages[0].content[0].type: a part of type image?url is not accepted: only text has a bound yet',
+    'messages[0].content[0].type: a part of type image?url is not accepted: only text and images have a bound',
   );
+  expect(refusal(withContent([{ type: 'toString' }]))).toContain('a part of type toString is not accepted: only text');
   expect(refusal(withContent([{ type: 'text', text: 7 }]))).toBe(
     'messages[0].content[0].text: messages[0].content[0].text must be a text',
   );
@@ -193,11 +194,51 @@ test('content is a text or parts of text; anything else has no bound', () => {
   ]);
 });
 
+test('an image counts its own bound, and the bytes of one in the body count no more', () => {
+  const withImages = (...images: unknown[]) =>
+    fieldsOf({ messages: [{ role: 'user', content: images.map((image_url) => ({ type: 'image_url', image_url })) }] }, 'service');
+  expect(withImages({ url: 'https://example.com/a.png' })).toMatchObject({ mediaTokens: 48_169, mediaBytes: 0 });
+  expect(withImages({ url: 'data:image/png;base64,QUJDRA==', detail: 'low' })).toMatchObject({
+    mediaTokens: 16_384,
+    mediaBytes: 8,
+  });
+  expect(withImages('https://example.com/a.png', { url: 'data:image/jpeg;base64,QUJD', detail: 'high' })).toMatchObject({
+    mediaTokens: 96_338,
+    mediaBytes: 4,
+  });
+  expect(fieldsOf({})).toMatchObject({ mediaTokens: 0, mediaBytes: 0 });
+});
+
+test('what is no image, and what is no text and no image, is refused by name', () => {
+  const withPart = (part: unknown) => refusal({ messages: [{ role: 'user', content: [part] }] });
+  const where = 'messages[0].content[0]';
+  for (const url of [undefined, 7, '', 'file:///a', 'data:image/png;base64,read this as text'])
+    expect(withPart({ type: 'image_url', image_url: { url } })).toContain(
+      `${where}.image_url.url: ${where}.image_url.url must be an http(s) address, or data:image/`,
+    );
+  expect(withPart({ type: 'image_url' })).toContain(`${where}.image_url: `);
+  expect(withPart({ type: 'input_audio', input_audio: { data: 'QUJD', format: 'wav' } })).toBe(
+    `${where}.type: a part of type input_audio is not accepted: audio tokens have a price of their own`,
+  );
+  expect(withPart({ type: 'file', file: { file_data: 'data:application/pdf;base64,QUJD' } })).toContain(
+    `${where}.type: a part of type file is not accepted: the pages and the packed text of a file have no bound`,
+  );
+  expect(withPart({ type: 'text', text: 'a', prompt_cache_breakpoint: {} })).toBe(
+    `${where}.prompt_cache_breakpoint: ${where}.prompt_cache_breakpoint is not accepted: explicit cache writes are priced above the input price`,
+  );
+  const odd = { messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url: 'https://a.b', zoom: 2 } }] }] };
+  expect(fieldsOf(odd).unlisted).toEqual(['messages[].content[].image_url.zoom']);
+});
+
 test('tools are functions or custom ones: those that the provider runs are charged by use', () => {
   for (const tools of [undefined, null, [], [{ type: 'function' }, { type: 'custom' }]])
     expect(fieldsOf({ tools }, 'service').unlisted).toEqual([]);
   expect(refusal({ tools: {} })).toBe('tools: tools must be a list');
-  for (const bad of [null, 'function', { type: 'web_search' }, {}])
+  expect(refusal({ tools: [{ type: 'web_search' }] })).toBe(
+    'tools[0].type: a tool of type web_search is not accepted. ' +
+      'tools[0].type may be function or custom: tools that the provider runs are charged by use',
+  );
+  for (const bad of [null, 'function', {}])
     expect(refusal({ tools: [{ type: 'function' }, bad] })).toBe(
       'tools[1].type: tools[1].type may be function or custom: tools that the provider runs are charged by use',
     );

@@ -163,9 +163,14 @@ describe('requests that are wrong', () => {
     ['a message that is none', { model: 'economy', messages: ['hi'] }, 'messages[0]'],
     ['an unknown role', { model: 'economy', messages: [{ role: 'boss', content: 'x' }] }, 'messages[0].role'],
     [
-      'an image',
-      { model: 'economy', messages: [{ role: 'user', content: [{ type: 'image_url', image_url: {} }] }] },
+      'a spoken message',
+      { model: 'economy', messages: [{ role: 'user', content: [{ type: 'input_audio', input_audio: {} }] }] },
       'messages[0].content[0].type',
+    ],
+    [
+      'an image that is nowhere',
+      { model: 'economy', messages: [{ role: 'user', content: [{ type: 'image_url', image_url: {} }] }] },
+      'messages[0].content[0].image_url.url',
     ],
     ['negative max_tokens', { ...ASK, max_tokens: -1 }, 'max_tokens'],
     ['zero max_tokens', { ...ASK, max_tokens: 0 }, 'max_tokens'],
@@ -257,11 +262,31 @@ describe('paths', () => {
     });
   });
 
-  test('unknown paths are 404 and wrong methods 405 with Allow, in the shape of the path', async () => {
-    expect(await errorOf(await call('/v1/responses', { method: 'POST', body: '{}' }))).toMatchObject({
-      status: 404,
-      code: 'not_found',
+  test('one model is told by its name, in both shapes, and one that the group may not call is a 404', async () => {
+    expect(await (await call('/v1/models/gpt-5-mini')).json()).toEqual({
+      id: 'gpt-5-mini',
+      object: 'model',
+      created: 0,
+      owned_by: 'tollgate',
     });
+    expect(await (await call('/v1/models/econ%6Fmy', { headers: { 'anthropic-version': '2023-06-01' } })).json()).toEqual({
+      type: 'model',
+      id: 'economy',
+      display_name: 'economy',
+      created_at: '1970-01-01T00:00:00Z',
+    });
+    for (const name of ['frontier', 'nope', '', '%', '%E0%A4', 'economy/x'])
+      expect(await errorOf(await call(`/v1/models/${name}`))).toMatchObject({ status: 404, code: 'model_not_found' });
+    expect((await call('/v1/models/economy', {}, null)).status).toBe(401);
+    expect((await call('/v1/models/economy', { method: 'DELETE' })).status).toBe(405);
+  });
+
+  test('unknown paths are 404 and wrong methods 405 with Allow, in the shape of the path', async () => {
+    for (const path of ['/v1/completions', '/v1/responses/resp_1', '/v1/images/generations', '/v1/chat/completions/']) {
+      expect(await errorOf(await call(path, { method: 'POST', body: '{}' }))).toMatchObject({ status: 404, code: 'not_found' });
+    }
+    expect((await call('/v1/responses/resp_1')).status).toBe(404);
+    expect((await call('/v1/responses/resp_1', { method: 'DELETE' })).status).toBe(404);
     expect((await call('/constructor')).status).toBe(404);
     const wrong = await call('/v1/chat/completions');
     expect(wrong.status).toBe(405);
