@@ -5,13 +5,15 @@
 import { type IncomingMessage, type Server, type ServerResponse, createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { SIMULATED_CHAT } from './simulated-provider/chat-completions.ts';
+import { SIMULATED_EMBEDDINGS } from './simulated-provider/embeddings.ts';
 import { HONEST, type SimulatorOptions, readOptions } from './simulated-provider/options.ts';
+import { SIMULATED_RESPONSES } from './simulated-provider/responses.ts';
 import { type SimulatedAnswer, type SimulatedApi, openAiError, parseObject } from './simulated-provider/simulated-api.ts';
 
 export type { SimulatorOptions } from './simulated-provider/options.ts';
 
 /** Every API that it plays. */
-const APIS: readonly SimulatedApi[] = [SIMULATED_CHAT];
+const APIS: readonly SimulatedApi[] = [SIMULATED_CHAT, SIMULATED_RESPONSES, SIMULATED_EMBEDDINGS];
 
 /** What it was sent, for tests. */
 export interface SeenRequest {
