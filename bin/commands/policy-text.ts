@@ -46,7 +46,10 @@ function describeProvider(provider: Provider): readonly string[] {
       : credential.kind === 'iam'
         ? `IAM (${credential.service})`
         : 'no credential';
-  return [`  ${provider.name}: ${provider.protocol} at ${provider.baseUrl}, ${access}`, ...provider.budgets.map(describeBudget)];
+  return [
+    `  ${provider.name}: ${provider.protocol} at ${provider.baseUrl}, ${access}; serves ${provider.apis.join(', ')}`,
+    ...provider.budgets.map(describeBudget),
+  ];
 }
 
 function describeBudget(budget: Budget): string {
@@ -70,7 +73,9 @@ function describeRoute(policy: Policy, route: Route, nowEpochMs: number): readon
       const cost =
         tier === undefined || price === undefined
           ? 'no price'
-          : `${usd(tier.inputPicoUsd)} in, ${usd(tier.outputPicoUsd)} out a million tokens (${price.source})`;
+          : price.inputOnly === true
+            ? `${usd(tier.inputPicoUsd)} in a million tokens, embeds only (${price.source})`
+            : `${usd(tier.inputPicoUsd)} in, ${usd(tier.outputPicoUsd)} out a million tokens (${price.source})`;
       return `    ${target.provider}/${target.model}${weight}: ${cost}`;
     }),
   ];

@@ -31,6 +31,10 @@ export function priceTargets(request: CallRequest, route: Route, nowEpochMs: num
     const price = findPrice(policy.prices, target.provider, target.model, nowEpochMs);
     if (provider === undefined || price === undefined) continue;
     const passage = findPassage(api, provider);
+    if (price.inputOnly === true && passage?.upstream.costs === 'output') {
+      problem ??= generatesNothing(fields);
+      continue;
+    }
     const read = passage === undefined ? unserved(api, fields) : translateRequest(passage, request);
     if (!read.ok || passage === undefined) {
       problem ??= read.ok ? undefined : read.problem;
@@ -71,6 +75,10 @@ function pricedTarget(
     path: upstream.upstreamPath(forwarding, fields.stream),
     body: () => (edits.length === 0 ? bytes : encoder.encode(applyEdits(text.text, edits))),
   };
+}
+
+function generatesNothing({ model }: RequestFields): FieldProblem {
+  return { param: 'model', message: `'${printable(model)}' embeds: it has no price for generated text. Use /v1/embeddings` };
 }
 
 function unserved(api: Api, fields: RequestFields): { readonly ok: false; readonly problem: FieldProblem } {

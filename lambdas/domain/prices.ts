@@ -21,6 +21,8 @@ export interface Price {
   readonly fromEpochMs: number;
   /** Where it stands, such as `policy` or `catalogue 0.1.8`. */
   readonly source: string;
+  /** It has no output side: it pays for calls that generate nothing, and for no others. */
+  readonly inputOnly?: true;
   /** Ascending by `aboveInputTokens`; the first is above 0. Never empty. */
   readonly tiers: readonly PriceTier[];
 }

@@ -10,8 +10,8 @@ import type { Price, PriceTier } from '../domain/prices.ts';
 /** What a price from the catalogue names as its source. */
 export const CATALOGUE_SOURCE = 'catalogue 0.1.8';
 
-/** Kinds of input that a plain text request may be billed as. */
-const INPUT_KEYS = ['input_mtok', 'cache_write_mtok'];
+/** Kinds of input that a request of texts and images may be billed as. */
+const INPUT_KEYS = ['input_mtok', 'cache_write_mtok', 'input_image_mtok'];
 /** Kinds of output that an answer may be billed as. */
 const OUTPUT_KEYS = ['output_mtok', 'output_reasoning_mtok', 'output_image_mtok', 'output_audio_mtok', 'output_video_mtok'];
 /** Fees that tokens do not bound: a model with one has no usable price. */
@@ -44,6 +44,7 @@ export function cataloguePrices(provider: { readonly name: string; readonly base
     model,
     fromEpochMs,
     source: CATALOGUE_SOURCE,
+    ...(isInputOnly(price) ? { inputOnly: true as const } : {}),
     tiers: tiersOf([price, ...alternatives]),
   }));
   return { prices, note: dated.some(({ price }) => isDearerThanPlain(price)) ? DEARER : undefined };
@@ -97,28 +98,40 @@ function whyUnusable(price: ModelPrice): string | undefined {
   const fee = UNBOUNDED_KEYS.find((key) => price[key] !== undefined);
   if (fee !== undefined) return `the catalogue has a fee for this model that tokens do not bound (${fee})`;
   if (price['input_mtok'] === undefined) return 'the catalogue has no price for its input tokens';
-  if (price['output_mtok'] === undefined) return 'the catalogue has no price for its output tokens';
+  if (price['output_mtok'] === undefined && !isInputOnly(price)) return 'the catalogue has no price for its output tokens';
   return undefined;
+}
+
+/** A model that the catalogue has no price of any output for makes none: it embeds. Its input is text here. */
+function isInputOnly(price: ModelPrice): boolean {
+  return OUTPUT_KEYS.every((key) => price[key] === undefined);
+}
+
+function inputKeys(price: ModelPrice): readonly string[] {
+  return isInputOnly(price) ? INPUT_KEYS.slice(0, 1) : INPUT_KEYS;
 }
 
 function isDearerThanPlain(price: ModelPrice): boolean {
   const dearer = (keys: readonly string[]) =>
     keys.slice(1).some((key) => startsOf(price).some((start) => rateAt(price[key], start) > rateAt(price[keys[0] ?? ''], start)));
-  return dearer(INPUT_KEYS) || dearer(OUTPUT_KEYS);
+  return dearer(inputKeys(price)) || dearer(OUTPUT_KEYS);
 }
 
 function tiersOf(prices: readonly ModelPrice[]): PriceTier[] {
   const starts = [...new Set(prices.flatMap(startsOf))].toSorted((a, b) => a - b);
-  const dearest = (keys: readonly string[], start: number) =>
-    maxOf(0n, ...prices.flatMap((price) => keys.map((key) => rateAt(price[key], start))));
+  const dearest = (keys: (price: ModelPrice) => readonly string[], start: number) =>
+    maxOf(0n, ...prices.flatMap((price) => keys(price).map((key) => rateAt(price[key], start))));
   return starts.map((aboveInputTokens) => ({
     aboveInputTokens,
-    inputPicoUsd: dearest(INPUT_KEYS, aboveInputTokens),
+    inputPicoUsd: dearest(inputKeys, aboveInputTokens),
     cachedInputPicoUsd: maxOf(
       0n,
-      ...prices.map((price) => rateAt(price['cache_read_mtok'] ?? price['input_mtok'], aboveInputTokens)),
+      ...prices.flatMap((price) => [
+        rateAt(price['cache_read_mtok'] ?? price['input_mtok'], aboveInputTokens),
+        rateAt(price['cache_image_read_mtok'], aboveInputTokens),
+      ]),
     ),
-    outputPicoUsd: dearest(OUTPUT_KEYS, aboveInputTokens),
+    outputPicoUsd: dearest(() => OUTPUT_KEYS, aboveInputTokens),
   }));
 }
 

@@ -77,11 +77,17 @@ const credential: Decoder<Credential> = (value, path) => {
   throw new DecodeError(path, 'a credential');
 };
 
+const isTrue: Decoder<true> = (value, path) => {
+  if (value === true) return value;
+  throw new DecodeError(path, 'true, or nothing');
+};
+
 const price = record<Price>({
   provider: longKeyName,
   model: name,
   fromEpochMs: whole(0),
   source: phrase,
+  inputOnly: optional(isTrue),
   tiers: list(
     record<PriceTier>({ aboveInputTokens: whole(0), inputPicoUsd: amount, cachedInputPicoUsd: amount, outputPicoUsd: amount }),
     1,

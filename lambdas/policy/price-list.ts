@@ -38,7 +38,22 @@ export function priceList(file: PolicyFile, rules: PriceRules, findings: Finding
     }
     return [...known, ...unpriced(provider, model, path, known.length > 0, answer, rules, findings)];
   });
+  checkKinds(file, prices, rules.atEpochMs, findings);
   return prices.toSorted(comparePrices);
+}
+
+/** A target without an output price embeds, and cannot stand in for one that answers. */
+function checkKinds(file: PolicyFile, prices: readonly Price[], atEpochMs: number, findings: Findings): void {
+  for (const [routeIndex, route] of file.routes.entries()) {
+    const found = route.targets.map(({ provider, model }) => findPrice(prices, provider, model, atEpochMs));
+    if (!found.some((price) => price?.tiers.some((tier) => tier.outputPicoUsd > 0n))) continue;
+    for (const [targetIndex, price] of found.entries()) {
+      if (price?.inputOnly !== true) continue;
+      const what = `${price.provider}/${price.model} has no output price, since it only embeds`;
+      const path = ['routes', routeIndex, 'targets', targetIndex];
+      findings.error(path, `${what}; other targets of route ${route.model} generate text`, 'give it a route of its own');
+    }
+  }
 }
 
 function unpriced(

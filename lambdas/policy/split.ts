@@ -192,6 +192,7 @@ function providersText(budgets: string): string {
     credential: { secret: openai }
     output_cap_field: max_completion_tokens
 ${budgets}  - name: mistral
+    apis: [chat_completions, embeddings] # it has no Responses API
     base_url: https://api.mistral.ai/v1
     credential: { secret: mistral }
     output_cap_field: max_tokens

@@ -80,10 +80,53 @@ test('where writing a cache costs more than reading the prompt, the dearer price
   expect(note).toContain('dearer');
 });
 
+test('an embedding model needs an input price only, and its price pays for nothing that generates', () => {
+  expect(cataloguePrices(OPENAI, 'text-embedding-3-small')).toEqual({
+    prices: [
+      {
+        provider: 'openai',
+        model: 'text-embedding-3-small',
+        fromEpochMs: 0,
+        source: CATALOGUE_SOURCE,
+        inputOnly: true,
+        tiers: [{ aboveInputTokens: 0, inputPicoUsd: 20_000n, cachedInputPicoUsd: 20_000n, outputPicoUsd: 0n }],
+      },
+    ],
+    note: undefined,
+  });
+  // Its images cost more than its text, and only text goes there.
+  const gemini = { name: 'gemini', baseUrl: 'https://generativelanguage.googleapis.com/v1beta/openai' };
+  expect(cataloguePrices(gemini, 'gemini-embedding-2').prices[0]).toMatchObject({
+    inputOnly: true,
+    tiers: [{ inputPicoUsd: 200_000n }],
+  });
+  expect(cataloguePrices(OPENAI, 'gpt-5-mini').prices[0]).not.toHaveProperty('inputOnly');
+});
+
+test('where an image costs more a token than text, its price bounds both', () => {
+  expect(cataloguePrices(OPENAI, 'gpt-realtime')).toMatchObject({
+    prices: [{ tiers: [{ inputPicoUsd: 5_000_000n }] }],
+    note: expect.stringContaining('dearer'),
+  });
+});
+
+test('a target that only embeds cannot stand beside one that generates, and may stand alone', () => {
+  const target = '- { provider: openai, model: text-embedding-3-small }';
+  const beside = edit(LEARNING, '- { provider: mistral, model: mistral-small-2603 }', target);
+  expect(problemOf(beside)).toMatchObject({
+    path: 'routes[0].targets[1]',
+    message:
+      'openai/text-embedding-3-small has no output price, since it only embeds; other targets of route economy generate text',
+    suggestion: 'give it a route of its own',
+  });
+  const alone = load(edit(LEARNING, 'targets: [{ provider: openai, model: gpt-5.1 }]', `targets:\n      ${target}`));
+  expect(alone.warnings).toEqual([]);
+  expect(findPrice(alone.policy.prices, 'openai', 'text-embedding-3-small', AT)?.inputOnly).toBe(true);
+});
+
 test.each([
   [OPENAI, 'no-such-model', 'no such model'],
   [OPENAI, 'omni-moderation-latest', 'input tokens'],
-  [OPENAI, 'text-embedding-3-small', 'output tokens'],
   [{ name: 'perplexity', baseUrl: 'https://api.perplexity.ai' }, 'sonar', 'tokens do not bound'],
   [{ name: 'acme', baseUrl: 'http://127.0.0.1:9/v1' }, 'gpt-5-mini', 'does not know this provider'],
 ])('%j/%s has no usable price', (provider, model, why) => {

@@ -8,14 +8,32 @@ test.each(['dev', 'prod'])('policy/%s.yaml is accepted locally and deployed, wit
   expect(load(text, true).policy.stage).toBe(stage);
 });
 
-test.each(['dev', 'prod'])('every target of policy/%s.yaml has a price that is above 0', (stage) => {
-  const { policy } = load(shipped(`${stage}.yaml`));
-  for (const target of policy.routes.flatMap((route) => route.targets)) {
-    const price = policy.prices.find((each) => each.provider === target.provider && each.model === target.model);
-    expect(price?.tiers[0]?.inputPicoUsd).toBeGreaterThan(0n);
-    expect(price?.tiers[0]?.outputPicoUsd).toBeGreaterThan(0n);
-  }
-});
+test.each(['dev', 'prod'])(
+  'every target of policy/%s.yaml has a price that is above 0, those that embed for their input',
+  (stage) => {
+    const { policy } = load(shipped(`${stage}.yaml`));
+    for (const target of policy.routes.flatMap((route) => route.targets)) {
+      const price = policy.prices.find((each) => each.provider === target.provider && each.model === target.model);
+      expect(price?.tiers[0]?.inputPicoUsd).toBeGreaterThan(0n);
+      if (target.model === 'text-embedding-3-small') expect(price?.inputOnly).toBe(true);
+      else expect(price?.tiers[0]?.outputPicoUsd).toBeGreaterThan(0n);
+    }
+  },
+);
+
+test.each(['dev', 'prod'])(
+  'policy/%s.yaml sends embeddings to one model only, and no response to an endpoint without them',
+  (stage) => {
+    const { policy } = load(shipped(`${stage}.yaml`));
+    const route = policy.routes.find(({ model }) => model === 'embeddings');
+    expect(route?.targets).toEqual([{ provider: 'openai', model: 'text-embedding-3-small', weight: 1 }]);
+    expect(policy.consumerGroups.every((group) => group.models.includes('embeddings'))).toBe(true);
+    expect(policy.providers.map(({ name, apis }) => [name, apis])).toEqual([
+      ['openai', ['chat_completions', 'responses', 'embeddings']],
+      ['mistral', ['chat_completions', 'embeddings']],
+    ]);
+  },
+);
 
 test('dev learns: cheap default route, aliases, a budget for each user, a soft budget, informational alerts', () => {
   const { policy } = load(shipped('dev.yaml'));
@@ -38,8 +56,11 @@ test('prod serves: actionable alerts with owner and runbook, provider budgets, f
   expect(policy.alerts.runbook).toBeDefined();
   expect(policy.defaultRoute).toBeUndefined();
   expect(policy.routes.flatMap((route) => route.aliases)).toEqual([]);
-  expect(policy.routes.map((route) => route.strategy)).toEqual(['ordered', 'weighted_round_robin']);
-  for (const route of policy.routes) expect(route.fallback.attempts).toBeGreaterThan(1);
+  expect(policy.routes.map((route) => route.strategy)).toEqual(['ordered', 'weighted_round_robin', 'ordered']);
+  for (const route of policy.routes) if (route.noFallbackReason === undefined) expect(route.fallback.attempts).toBeGreaterThan(1);
+  expect(policy.routes.filter((route) => route.noFallbackReason !== undefined).map((route) => route.model)).toEqual([
+    'embeddings',
+  ]);
   for (const provider of policy.providers) expect(provider.budgets).toMatchObject([{ window: 'month' }]);
 });
 
