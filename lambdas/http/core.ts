@@ -142,7 +142,8 @@ export function createGateway(deps: GatewayDeps): Gateway & PlainGateway {
 
 /** HEAD is a GET whose answer's body stays away. */
 const READ = ['GET', 'HEAD'];
-const METHODS: Readonly<Record<string, readonly string[] | undefined>> = Object.assign(Object.create(null), {
+/** Every path that is served, with its methods. Below the path of models stands each of them by name. */
+export const METHODS: Readonly<Record<string, readonly string[] | undefined>> = Object.assign(Object.create(null), {
   '/healthz': READ,
   ...Object.fromEntries(APIS.map(({ path }) => [path, ['POST']])),
   [MODELS_PATH]: READ,
