@@ -2,6 +2,7 @@
 import OpenAI from 'openai';
 import { OpenAiProvider } from '../../lambdas/adapters/providers/openai-provider.ts';
 import type { Policy, Provider } from '../../lambdas/domain/policy.ts';
+import type { PlainGateway } from '../../lambdas/http/core.ts';
 import type { Limits } from '../../lambdas/http/limits.ts';
 import { type NodeServer, startNodeServer } from '../../lambdas/http/node-entry.ts';
 import { SimulatedProvider, type SimulatorOptions } from '../../lambdas/local/simulated-provider.ts';
@@ -11,6 +12,8 @@ export interface Live extends Fixture {
   readonly server: NodeServer;
   readonly providers: readonly [SimulatedProvider, SimulatedProvider];
   readonly openai: OpenAI;
+  /** Every request that came to the gateway's server, as `POST /v1/responses`. */
+  readonly received: readonly string[];
   /** A raw call with the fixture's key. */
   readonly post: (body: unknown, headers?: Record<string, string>) => Promise<Response>;
   readonly stop: () => Promise<void>;
@@ -40,10 +43,18 @@ export async function live(options: LiveOptions = {}): Promise<Live> {
   });
   const client = new OpenAiProvider({ find: (name) => Promise.resolve(options.secrets?.[name]) }, new FakeLog(), '0.0.0-test');
   const made = fixture(inForce, client, options.limits);
-  const server = await startNodeServer(made.gateway, { port: 0, headersTimeoutMs: options.headersTimeoutMs });
+  const received: string[] = [];
+  const counted: PlainGateway = {
+    answer(request, info) {
+      received.push(`${request.method} ${request.path}`);
+      return made.gateway.answer(request, info);
+    },
+  };
+  const server = await startNodeServer(counted, { port: 0, headersTimeoutMs: options.headersTimeoutMs });
   return {
     ...made,
     server,
+    received,
     providers: [first, second],
     openai: new OpenAI({ apiKey: made.key, baseURL: `${server.url}/v1` }),
     post: (body, headers = {}) =>

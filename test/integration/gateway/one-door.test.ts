@@ -72,9 +72,9 @@ const PATHS = [...Object.keys(METHODS), '/v1/models/economy'];
 test('the gateway serves each API of the registry, and only reads beside them', () => {
   const paths = APIS.map(({ path }) => path);
   expect(new Set(paths).size).toBe(APIS.length);
-  for (const path of paths) expect(METHODS[path]).toBe('POST');
+  for (const path of paths) expect(METHODS[path]).toEqual(['POST']);
   const others = Object.entries(METHODS).filter(([path]) => !paths.includes(path));
-  for (const [, method] of others) expect(method).toBe('GET');
+  for (const [, methods] of others) expect(methods).toEqual(['GET', 'HEAD']);
 });
 
 describe.each(PATHS)('%s', (path) => {
