@@ -40,7 +40,9 @@ export function priceTargets(request: CallRequest, route: Route, nowEpochMs: num
       problem ??= read.ok ? undefined : read.problem;
       continue;
     }
-    priced.push(pricedTarget(request, passage, read.request, provider, target, price));
+    const short = tooLittleOutput(request, read.request.fields);
+    if (short === undefined) priced.push(pricedTarget(request, passage, read.request, provider, target, price));
+    else problem ??= short;
   }
   return { priced, problem };
 }
@@ -63,7 +65,15 @@ function pricedTarget(
   const bound =
     upstream.costs === 'free'
       ? { inputTokens: 0, outputTokens: 0, nanoUsd: 0n }
-      : estimate(price, bytes.length + byteGrowth(text.text, edits), cap, fields.answers, fields.mediaTokens, fields.mediaBytes);
+      : estimate(
+          price,
+          bytes.length + byteGrowth(text.text, edits),
+          cap,
+          fields.answers,
+          fields.mediaTokens,
+          fields.mediaBytes,
+          fields.cacheWrites,
+        );
   return {
     target,
     provider,
@@ -79,6 +89,14 @@ function pricedTarget(
 
 function generatesNothing({ model }: RequestFields): FieldProblem {
   return { param: 'model', message: `'${printable(model)}' embeds: it has no price for generated text. Use /v1/embeddings` };
+}
+
+/** A request that needs more output than its group may have would be refused by the provider, in words about another number. */
+function tooLittleOutput({ group }: CallRequest, fields: RequestFields): FieldProblem | undefined {
+  const cap = outputCapTokens(fields.requestedOutputTokens, group.maxOutputTokens);
+  if (fields.leastOutputTokens === undefined || cap >= fields.leastOutputTokens) return undefined;
+  const message = `thinking.budget_tokens must be less than the output cap, and an answer of group ${group.name} may have ${cap} tokens: ask for less, or leave thinking out`;
+  return { param: 'thinking.budget_tokens', message };
 }
 
 function unserved(api: Api, fields: RequestFields): { readonly ok: false; readonly problem: FieldProblem } {

@@ -3,7 +3,7 @@
  * cap is written into the request itself. The dearest price that could apply prices both.
  */
 import type { NanoUsd } from './money.ts';
-import { type Price, type Usage, boundNanoUsd, costNanoUsd } from './prices.ts';
+import { type CacheWrites, type Price, type Usage, boundNanoUsd, costNanoUsd } from './prices.ts';
 
 /** Tokens that a provider may put around a prompt by itself (roles, tool syntax, its own preamble). */
 export const PREAMBLE_TOKENS = 256;
@@ -13,6 +13,8 @@ export interface Bound {
   /** The cap times the answers asked for. */
   readonly outputTokens: number;
   readonly nanoUsd: NanoUsd;
+  /** The dearest cache write that it covers; absent: the provider decides. */
+  readonly cacheWrites?: CacheWrites;
 }
 
 /** At most this many input tokens can stand in a forwarded body of so many UTF-8 bytes. */
@@ -32,6 +34,7 @@ export function outputCapTokens(requested: number | undefined, maxOutputTokens: 
  * @param answers `n`
  * @param mediaTokens the most that images and files of the request can count
  * @param mediaBytes bytes of the body that are those images and files, so that they are no text
+ * @param cacheWrites the dearest cache write that the request asks for
  */
 export function estimate(
   price: Price,
@@ -40,10 +43,12 @@ export function estimate(
   answers: number,
   mediaTokens = 0,
   mediaBytes = 0,
+  cacheWrites?: CacheWrites,
 ): Bound {
   const inputTokens = inputBoundTokens(Math.max(0, bodyBytes - mediaBytes)) + mediaTokens;
   const outputTokens = capTokens * answers;
-  return { inputTokens, outputTokens, nanoUsd: boundNanoUsd(price, inputTokens, outputTokens) };
+  const nanoUsd = boundNanoUsd(price, inputTokens, outputTokens, cacheWrites);
+  return { inputTokens, outputTokens, nanoUsd, ...(cacheWrites === undefined ? {} : { cacheWrites }) };
 }
 
 /**
@@ -60,6 +65,8 @@ export function costFromBytes(
     inputTokens: bound.inputTokens,
     cachedInputTokens: 0,
     outputTokens: Math.min(outputBytes, bound.outputTokens),
+    ...(bound.cacheWrites === 'none' ? { cacheWriteInputTokens: 0 } : {}),
+    ...(bound.cacheWrites === 'hour' ? { cacheWriteHourInputTokens: bound.inputTokens } : {}),
   };
   return { usage, nanoUsd: costNanoUsd(price, usage) };
 }

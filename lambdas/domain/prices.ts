@@ -1,12 +1,19 @@
 /** What tokens cost: exact integer rates, an upper bound before the call and the true cost after it. */
-import { type NanoUsd, type PicoUsd, maxOf, picoToNanoCeil } from './money.ts';
+import { type NanoUsd, type PicoUsd, maxOf, minOf, picoToNanoCeil } from './money.ts';
 
 /** Pico-USD per token. */
 export interface Rates {
   readonly inputPicoUsd: PicoUsd;
   readonly cachedInputPicoUsd: PicoUsd;
   readonly outputPicoUsd: PicoUsd;
+  /** Input that is written into a cache for some minutes; absent: as other input. */
+  readonly cacheWriteInputPicoUsd?: PicoUsd;
+  /** Input that is written into a cache for an hour; absent: as a cache write of minutes. */
+  readonly cacheWriteHourInputPicoUsd?: PicoUsd;
 }
+
+/** The dearest cache write that a request may be billed for. */
+export type CacheWrites = 'none' | 'minutes' | 'hour';
 
 /** A tier holds for the whole request once its input has more than `aboveInputTokens`. */
 export interface PriceTier extends Rates {
@@ -27,12 +34,16 @@ export interface Price {
   readonly tiers: readonly PriceTier[];
 }
 
-/** Tokens of one answer. Cached tokens are part of the input, reasoning tokens part of the output. */
+/** Tokens of one answer. Cached and cache write tokens are parts of the input, reasoning tokens part of the output. */
 export interface Usage {
   readonly inputTokens: number;
   readonly cachedInputTokens: number;
   readonly outputTokens: number;
   readonly reasoningTokens?: number;
+  /** Written for some minutes; absent: the provider does not say, so any input that was not cached may have been. */
+  readonly cacheWriteInputTokens?: number;
+  /** Written for an hour, beside those for minutes; absent: none. */
+  readonly cacheWriteHourInputTokens?: number;
 }
 
 /** The price in force at an instant; undefined when the model has none. Policy prices stand before the catalogue's. */
@@ -50,10 +61,16 @@ export function findPrice(prices: readonly Price[], provider: string, model: str
  * The most that a call can cost: the dearest rate of any tier, no cache discount, every output token used.
  * @param inputTokens an upper bound of the prompt's tokens
  * @param outputTokens the cap written into the request, times the answers asked for
+ * @param cacheWrites the dearest that the request may be billed for; what it does not ask for is not in the bound
  */
-export function boundNanoUsd(price: Price, inputTokens: number, outputTokens: number): NanoUsd {
+export function boundNanoUsd(
+  price: Price,
+  inputTokens: number,
+  outputTokens: number,
+  cacheWrites: CacheWrites = 'minutes',
+): NanoUsd {
   const dearest = price.tiers.map(
-    (tier) => BigInt(inputTokens) * maxOf(tier.inputPicoUsd, tier.cachedInputPicoUsd) + BigInt(outputTokens) * tier.outputPicoUsd,
+    (tier) => BigInt(inputTokens) * dearestInput(tier, cacheWrites) + BigInt(outputTokens) * tier.outputPicoUsd,
   );
   return picoToNanoCeil(maxOf(0n, ...dearest));
 }
@@ -62,9 +79,34 @@ export function boundNanoUsd(price: Price, inputTokens: number, outputTokens: nu
 export function costNanoUsd(price: Price, usage: Usage): NanoUsd {
   const tier = price.tiers.findLast((candidate) => usage.inputTokens > candidate.aboveInputTokens) ?? price.tiers[0];
   if (tier === undefined) throw new RangeError(`price of ${price.provider}/${price.model} has no tier`);
-  const cached = BigInt(Math.min(usage.cachedInputTokens, usage.inputTokens));
-  const fresh = BigInt(usage.inputTokens) - cached;
+  // Parts of the input never add up to more than all of it, whatever is reported: the dearest kind is taken first.
+  let rest = BigInt(usage.inputTokens);
+  const take = (tokens: number): bigint => {
+    const taken = minOf(BigInt(tokens), rest);
+    rest -= taken;
+    return taken;
+  };
+  const { minutes, hour } = writeRates(tier);
+  const hourWrites = take(usage.cacheWriteHourInputTokens ?? 0);
+  const writes = take(usage.cacheWriteInputTokens ?? 0);
+  const cached = take(usage.cachedInputTokens);
+  const fresh = usage.cacheWriteInputTokens === undefined ? maxOf(tier.inputPicoUsd, minutes) : tier.inputPicoUsd;
   return picoToNanoCeil(
-    fresh * tier.inputPicoUsd + cached * tier.cachedInputPicoUsd + BigInt(usage.outputTokens) * tier.outputPicoUsd,
+    hourWrites * hour +
+      writes * minutes +
+      cached * tier.cachedInputPicoUsd +
+      rest * fresh +
+      BigInt(usage.outputTokens) * tier.outputPicoUsd,
   );
+}
+
+function writeRates(rates: Rates): { readonly minutes: PicoUsd; readonly hour: PicoUsd } {
+  const minutes = rates.cacheWriteInputPicoUsd ?? rates.inputPicoUsd;
+  return { minutes, hour: rates.cacheWriteHourInputPicoUsd ?? minutes };
+}
+
+function dearestInput(rates: Rates, cacheWrites: CacheWrites): PicoUsd {
+  const { minutes, hour } = writeRates(rates);
+  const writes = { none: [], minutes: [minutes], hour: [minutes, hour] }[cacheWrites];
+  return maxOf(rates.inputPicoUsd, rates.cachedInputPicoUsd, ...writes);
 }

@@ -89,7 +89,7 @@ export function field(value: unknown, name: string): unknown {
 }
 
 /** A count of tokens. One past all reason stays a report, so that it shows as overage and not as silence. */
-function count(value: unknown): number | undefined {
+export function count(value: unknown): number | undefined {
   if (typeof value !== 'number' || !Number.isInteger(value) || value < 0) return undefined;
   return Math.min(value, Number.MAX_SAFE_INTEGER);
 }

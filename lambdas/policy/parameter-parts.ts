@@ -89,7 +89,14 @@ const price = record<Price>({
   source: phrase,
   inputOnly: optional(isTrue),
   tiers: list(
-    record<PriceTier>({ aboveInputTokens: whole(0), inputPicoUsd: amount, cachedInputPicoUsd: amount, outputPicoUsd: amount }),
+    record<PriceTier>({
+      aboveInputTokens: whole(0),
+      inputPicoUsd: amount,
+      cachedInputPicoUsd: amount,
+      outputPicoUsd: amount,
+      cacheWriteInputPicoUsd: optional(amount),
+      cacheWriteHourInputPicoUsd: optional(amount),
+    }),
     1,
   ),
 });

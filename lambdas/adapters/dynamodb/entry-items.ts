@@ -36,7 +36,14 @@ export function detailMap(detail: EntryDetail): PlainItem {
     pv: detail.provider,
     m: detail.model,
     n: detail.attempt,
-    ug: usage && { i: usage.inputTokens, c: usage.cachedInputTokens, o: usage.outputTokens, r: usage.reasoningTokens },
+    ug: usage && {
+      i: usage.inputTokens,
+      c: usage.cachedInputTokens,
+      o: usage.outputTokens,
+      r: usage.reasoningTokens,
+      w: usage.cacheWriteInputTokens,
+      wh: usage.cacheWriteHourInputTokens,
+    },
     es: detail.estimated,
     oc: detail.outcome,
     pp: detail.purpose,
@@ -95,11 +102,15 @@ function readPurpose(reader: ItemReader): EntryDetail['purpose'] {
 
 function readUsage(reader: ItemReader): Usage {
   const reasoningTokens = reader.optionalInteger('r');
+  const cacheWriteInputTokens = reader.optionalInteger('w');
+  const cacheWriteHourInputTokens = reader.optionalInteger('wh');
   return {
     inputTokens: reader.integer('i'),
     cachedInputTokens: reader.integer('c'),
     outputTokens: reader.integer('o'),
     ...(reasoningTokens === undefined ? {} : { reasoningTokens }),
+    ...(cacheWriteInputTokens === undefined ? {} : { cacheWriteInputTokens }),
+    ...(cacheWriteHourInputTokens === undefined ? {} : { cacheWriteHourInputTokens }),
   };
 }
 

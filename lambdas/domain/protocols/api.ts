@@ -5,7 +5,7 @@
 import type { FieldProblem } from '../field-checks.ts';
 import type { Forwarding, RequestText } from '../forwarded-request.ts';
 import type { TextEdit } from '../json-edits.ts';
-import type { Usage } from '../prices.ts';
+import type { CacheWrites, Usage } from '../prices.ts';
 
 export type Protocol = 'openai' | 'anthropic';
 
@@ -20,10 +20,15 @@ export interface RequestFields {
   /** Answers to one prompt, each up to the output cap: `n`. */
   readonly answers: number;
   readonly requestedOutputTokens?: number;
-  /** The most input tokens that bytes of the body do not bound: images and files, by reference or by their own rules. */
+  /** The least output cap that the request can work with, tokens: a target whose cap is lower refuses it. */
+  readonly leastOutputTokens?: number;
+  /** The most input tokens that bytes of the body do not bound: images and files, by reference or by their own rules,
+   * and what the provider adds for tools. */
   readonly mediaTokens: number;
   /** UTF-8 bytes of the body that `mediaTokens` bounds, so that they are not counted as text too; absent: none. */
   readonly mediaBytes?: number;
+  /** The dearest cache write that it asks for; absent: the provider decides, and writes at its plain price for it. */
+  readonly cacheWrites?: CacheWrites;
   /** Names of fields that are not listed and go on. */
   readonly unlisted: readonly string[];
 }

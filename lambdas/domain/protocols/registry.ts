@@ -1,12 +1,13 @@
 /** Every API that the gateway serves, every translation between two of them, and how a call reaches a provider. */
 import type { Provider } from '../policy.ts';
 import type { Api, ApiName, Translation } from './api.ts';
+import { COUNT_TOKENS, MESSAGES } from './anthropic-messages.ts';
 import { CHAT_COMPLETIONS } from './chat-completions.ts';
 import { EMBEDDINGS } from './embeddings.ts';
 import { RESPONSES } from './responses.ts';
 
 /** In the order in which messages name them. The gateway serves these paths, and no other path reaches a provider. */
-export const APIS: readonly Api[] = [CHAT_COMPLETIONS, RESPONSES, EMBEDDINGS];
+export const APIS: readonly Api[] = [CHAT_COMPLETIONS, RESPONSES, EMBEDDINGS, MESSAGES, COUNT_TOKENS];
 
 const TRANSLATIONS: readonly Translation[] = [];
 

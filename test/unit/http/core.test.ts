@@ -291,7 +291,7 @@ describe('paths', () => {
     const wrong = await call('/v1/chat/completions');
     expect(wrong.status).toBe(405);
     expect(wrong.headers.get('allow')).toBe('POST');
-    expect(await (await call('/v1/messages', { method: 'POST', body: '{}' })).json()).toMatchObject({
+    expect(await (await call('/v1/messages/batches', { method: 'POST', body: '{}' })).json()).toMatchObject({
       type: 'error',
       error: { type: 'not_found_error' },
     });
