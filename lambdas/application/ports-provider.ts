@@ -15,14 +15,7 @@ export interface ProviderCall {
 }
 
 /** Why no (whole) answer came. Only `timeout` and `reset` leave open whether the provider did the work. */
-export type ProviderFailure =
-  | 'connect_failed'
-  | 'connect_timeout'
-  | 'credential_missing'
-  | 'protocol_not_supported'
-  | 'too_large'
-  | 'timeout'
-  | 'reset';
+export type ProviderFailure = 'connect_failed' | 'connect_timeout' | 'credential_missing' | 'too_large' | 'timeout' | 'reset';
 
 export type ProviderReply =
   | {

@@ -31,8 +31,8 @@ export function wireGateway(environment: GatewayEnvironment, logger: Logger): Wi
   });
   const payments = new LedgerPayments({ store, alerts, persistence, fingerprint: sha256Fingerprint, reporter: log });
   const provider = new LateProvider(async () => {
-    const { OpenAiProvider } = await import('../adapters/providers/openai-provider.ts');
-    return new OpenAiProvider(secrets, log, manifest.version);
+    const { HttpProvider } = await import('../adapters/providers/http-provider.ts');
+    return new HttpProvider(secrets, log, manifest.version);
   });
   const core = createGateway({
     stage: environment.stage,

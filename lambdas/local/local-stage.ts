@@ -1,6 +1,6 @@
 /** One stage on this machine: its books, its gateway on a loopback port, its keeper. Built once, with nothing of the other stage's. */
 import type { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
-import { OpenAiProvider } from '../adapters/providers/openai-provider.ts';
+import { HttpProvider } from '../adapters/providers/http-provider.ts';
 import { sha256Fingerprint } from '../adapters/system/system.ts';
 import { Keeper } from '../application/keeper.ts';
 import { LedgerPayments } from '../application/ledger-payments.ts';
@@ -37,7 +37,7 @@ export class LocalStage {
   readonly policy: Policy;
   readonly books: Books;
   private readonly payments: LedgerPayments;
-  private readonly providers: OpenAiProvider;
+  private readonly providers: HttpProvider;
   private readonly options: LocalStageOptions;
   private server: NodeServer | undefined;
   private loop: KeeperLoop | undefined;
@@ -57,7 +57,7 @@ export class LocalStage {
       reporter,
       holdSeconds,
     });
-    this.providers = new OpenAiProvider(secrets, reporter, version);
+    this.providers = new HttpProvider(secrets, reporter, version);
   }
 
   /** Puts each wallet's monthly plan into it as demo money, once in the life of the home. */

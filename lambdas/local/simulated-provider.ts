@@ -6,6 +6,7 @@ import { type IncomingMessage, type Server, type ServerResponse, createServer } 
 import type { AddressInfo } from 'node:net';
 import { SIMULATED_CHAT } from './simulated-provider/chat-completions.ts';
 import { SIMULATED_EMBEDDINGS } from './simulated-provider/embeddings.ts';
+import { SIMULATED_COUNT_TOKENS, SIMULATED_MESSAGES } from './simulated-provider/messages.ts';
 import { HONEST, type SimulatorOptions, readOptions } from './simulated-provider/options.ts';
 import { SIMULATED_RESPONSES } from './simulated-provider/responses.ts';
 import { type SimulatedAnswer, type SimulatedApi, openAiError, parseObject } from './simulated-provider/simulated-api.ts';
@@ -13,7 +14,13 @@ import { type SimulatedAnswer, type SimulatedApi, openAiError, parseObject } fro
 export type { SimulatorOptions } from './simulated-provider/options.ts';
 
 /** Every API that it plays. */
-const APIS: readonly SimulatedApi[] = [SIMULATED_CHAT, SIMULATED_RESPONSES, SIMULATED_EMBEDDINGS];
+const APIS: readonly SimulatedApi[] = [
+  SIMULATED_CHAT,
+  SIMULATED_RESPONSES,
+  SIMULATED_EMBEDDINGS,
+  SIMULATED_MESSAGES,
+  SIMULATED_COUNT_TOKENS,
+];
 
 /** What it was sent, for tests. */
 export interface SeenRequest {

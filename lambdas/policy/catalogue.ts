@@ -1,17 +1,18 @@
 /**
- * Prices of the pinned catalogue as exact integers. The catalogue has kinds of tokens that a request is not told apart by
- * here (cache writes, reasoning, media): the dearest of them prices the whole side, so no answer costs more than its price says.
+ * Prices of the pinned catalogue as exact integers. The catalogue has kinds of output that an answer is not told apart by
+ * here (reasoning, media): the dearest of them prices the whole side, so no answer costs more than its price says.
  * @see https://github.com/pydantic/genai-prices (0.1.8, 2026-11-23)
  */
 import { type ModelPrice, calcPrice, findProvider } from '@pydantic/genai-prices';
 import { type PicoUsd, maxOf } from '../domain/money.ts';
+import { cacheWriteRates } from './cache-write-prices.ts';
 import type { Price, PriceTier } from '../domain/prices.ts';
 
 /** What a price from the catalogue names as its source. */
 export const CATALOGUE_SOURCE = 'catalogue 0.1.8';
 
-/** Kinds of input that a request of texts and images may be billed as. */
-const INPUT_KEYS = ['input_mtok', 'cache_write_mtok', 'input_image_mtok'];
+/** Kinds of input that a request of texts and images may be billed as; cache writes have rates of their own. */
+const INPUT_KEYS = ['input_mtok', 'input_image_mtok'];
 /** Kinds of output that an answer may be billed as. */
 const OUTPUT_KEYS = ['output_mtok', 'output_reasoning_mtok', 'output_image_mtok', 'output_audio_mtok', 'output_video_mtok'];
 /** Fees that tokens do not bound: a model with one has no usable price. */
@@ -51,7 +52,7 @@ export function cataloguePrices(provider: { readonly name: string; readonly base
 }
 
 const DEARER =
-  'the catalogue has dearer kinds of tokens for this model (cache writes, reasoning or media); the dearest prices them all, ' +
+  'the catalogue has dearer kinds of tokens for this model (images, reasoning or media); the dearest prices them all, ' +
   'and an entry under prices can state another';
 
 /** The catalogue's id of a provider. */
@@ -121,18 +122,23 @@ function tiersOf(prices: readonly ModelPrice[]): PriceTier[] {
   const starts = [...new Set(prices.flatMap(startsOf))].toSorted((a, b) => a - b);
   const dearest = (keys: (price: ModelPrice) => readonly string[], start: number) =>
     maxOf(0n, ...prices.flatMap((price) => keys(price).map((key) => rateAt(price[key], start))));
-  return starts.map((aboveInputTokens) => ({
-    aboveInputTokens,
-    inputPicoUsd: dearest(inputKeys, aboveInputTokens),
-    cachedInputPicoUsd: maxOf(
-      0n,
-      ...prices.flatMap((price) => [
-        rateAt(price['cache_read_mtok'] ?? price['input_mtok'], aboveInputTokens),
-        rateAt(price['cache_image_read_mtok'], aboveInputTokens),
-      ]),
-    ),
-    outputPicoUsd: dearest(() => OUTPUT_KEYS, aboveInputTokens),
-  }));
+  return starts.map((aboveInputTokens) => {
+    const inputPicoUsd = dearest(inputKeys, aboveInputTokens);
+    const cacheWrite = dearest(() => ['cache_write_mtok'], aboveInputTokens);
+    return {
+      aboveInputTokens,
+      inputPicoUsd,
+      cachedInputPicoUsd: maxOf(
+        0n,
+        ...prices.flatMap((price) => [
+          rateAt(price['cache_read_mtok'] ?? price['input_mtok'], aboveInputTokens),
+          rateAt(price['cache_image_read_mtok'], aboveInputTokens),
+        ]),
+      ),
+      outputPicoUsd: dearest(() => OUTPUT_KEYS, aboveInputTokens),
+      ...cacheWriteRates(inputPicoUsd, cacheWrite, dearest(() => ['cache_write_1h_mtok'], aboveInputTokens)),
+    };
+  });
 }
 
 function startsOf(price: ModelPrice): number[] {

@@ -5,6 +5,7 @@ import type { AlertSettings, Budget, ConsumerGroup, Credential, Policy, Provider
 import type { Price } from '../domain/prices.ts';
 import { DEFAULT_THRESHOLDS, attemptsOf, purposeOf } from './checks-stage.ts';
 import { normalBaseUrl } from './endpoints.ts';
+import { DEFAULT_APIS } from './protocol-apis.ts';
 import { durationMs } from './schema-fields.ts';
 import type { BudgetInFile, GroupInFile, PolicyFile, ProviderInFile, RouteInFile, ThresholdInFile } from './schema.ts';
 
@@ -12,11 +13,6 @@ import type { BudgetInFile, GroupInFile, PolicyFile, ProviderInFile, RouteInFile
 export const DEFAULT_TIMEOUT_MS = { connect: 3000, firstByte: 30_000, idle: 60_000, total: 600_000 } as const;
 /** What a group that states no `max_output_tokens` gets. */
 export const DEFAULT_MAX_OUTPUT_TOKENS = 1024;
-/** What a provider that does not say serves. */
-export const DEFAULT_APIS = {
-  openai: ['chat_completions', 'responses', 'embeddings'],
-  anthropic: ['messages', 'count_tokens'],
-} as const;
 const ALL_TRIGGERS = ['timeout', 'rate_limit', 'server_error', 'provider_budget'] as const;
 
 /** Compiles a file that passed every check, with the prices of its targets. */

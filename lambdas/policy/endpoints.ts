@@ -1,6 +1,7 @@
 /** Rules of a provider's address: https and nothing but host and path; loopback and no credential only locally. */
 import type { Findings } from './findings.ts';
 import type { ProviderInFile } from './schema.ts';
+import { DEFAULT_APIS } from './protocol-apis.ts';
 
 /** Whether an address leads to this machine. */
 export function isLoopback(url: URL): boolean {
@@ -44,8 +45,29 @@ export function checkEndpoints(providers: readonly ProviderInFile[], deployed: b
         'loopback providers belong to local stages',
       );
     }
+    checkProtocol(provider, index, url, findings);
     if (provider.credential === 'none') checkNoCredential(provider.name, index, loopback, deployed, findings);
     else checkCredential(provider.name, index, provider.credential, findings);
+  }
+}
+
+/** An endpoint gets the headers of its protocol, so it serves that protocol's APIs and no other. */
+function checkProtocol(provider: ProviderInFile, index: number, url: URL, findings: Findings): void {
+  const { name, protocol = 'openai' } = provider;
+  const own: readonly string[] = DEFAULT_APIS[protocol];
+  for (const [at, api] of (provider.apis ?? []).entries()) {
+    if (own.includes(api)) continue;
+    const advice = `${protocol} has ${own.join(', ')}; make a second provider of the same base_url for what it speaks besides`;
+    findings.error(['providers', index, 'apis', at], `${api} is no API of protocol ${protocol}, which ${name} speaks`, advice);
+  }
+  if (protocol !== 'anthropic') return;
+  if (provider.output_cap_field !== undefined) {
+    const place = ['providers', index, 'output_cap_field'];
+    findings.warn(place, `output_cap_field has no effect with protocol anthropic, whose field is max_tokens`);
+  }
+  if (url.hostname === 'api.anthropic.com' && normalBaseUrl(url.pathname) !== '/v1') {
+    const place = ['providers', index, 'base_url'];
+    findings.error(place, `base_url of ${name} does not end with /v1`, 'write https://api.anthropic.com/v1');
   }
 }
 

@@ -27,12 +27,6 @@ export const NOT_ENFORCED: readonly NotEnforced[] = [
   { path: 'routes.*.cooldown', what: 'cooldown' },
   { path: 'routes.*.when_budget_above', what: 'when_budget_above' },
   { path: 'providers.*.credential.iam', what: 'credential iam', instead: 'use { secret: NAME }' },
-  {
-    path: 'providers.*.protocol',
-    what: 'protocol anthropic',
-    asks: (value) => value === 'anthropic',
-    instead: "use the provider's OpenAI-compatible endpoint with protocol: openai",
-  },
   { path: 'alerts.forecast', what: 'forecast: true', asks: isTrue, instead: 'write forecast: false or remove it' },
   { path: 'alerts.tickets', what: 'tickets: true', asks: isTrue, instead: 'write tickets: false or remove it' },
   { path: 'alerts.acknowledge_within', what: 'acknowledge_within' },

@@ -1,6 +1,7 @@
 /** The prices of a policy's targets: its own list first, the catalogue's behind it, and what is said where there is none. */
 import { parseUsdPerMillion } from '../domain/money.ts';
 import { type Price, findPrice } from '../domain/prices.ts';
+import { anthropicCacheWrite, cacheWriteRates } from './cache-write-prices.ts';
 import { type CatalogueAnswer, cataloguePrices } from './catalogue.ts';
 import type { Findings } from './findings.ts';
 import { POLICY_SOURCE, comparePrices } from './price-order.ts';
@@ -96,14 +97,22 @@ function ownPrices(file: PolicyFile, findings: Findings): Price[] {
     seen.add(key);
     const inputPicoUsd = parseUsdPerMillion(entry.input_usd_per_million);
     const cached = entry.cached_input_usd_per_million;
+    const written = entry.cache_write_input_usd_per_million;
+    const unstated = writesCaches(file, entry.provider) ? anthropicCacheWrite(inputPicoUsd) : 0n;
     const tier = {
       aboveInputTokens: 0,
       inputPicoUsd,
       cachedInputPicoUsd: cached === undefined ? inputPicoUsd : parseUsdPerMillion(cached),
       outputPicoUsd: parseUsdPerMillion(entry.output_usd_per_million),
+      ...cacheWriteRates(inputPicoUsd, written === undefined ? unstated : parseUsdPerMillion(written), 0n),
     };
     return [{ provider: entry.provider, model: entry.model, fromEpochMs, source: POLICY_SOURCE, tiers: [tier] }];
   });
+}
+
+/** Whether an endpoint speaks the protocol in which a request asks for cache writes. */
+function writesCaches(file: PolicyFile, name: string): boolean {
+  return file.providers.some((endpoint) => endpoint.name === name && endpoint.protocol === 'anthropic');
 }
 
 function warnOfUnused(file: PolicyFile, targets: ReadonlySet<string>, findings: Findings): void {

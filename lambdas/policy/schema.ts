@@ -196,6 +196,11 @@ const price = z.strictObject({
   from: day.optional().describe('First day (UTC) that it holds; absent: always.'),
   input_usd_per_million: priceUsdPerMillion,
   cached_input_usd_per_million: priceUsdPerMillion.optional(),
+  cache_write_input_usd_per_million: priceUsdPerMillion
+    .optional()
+    .describe(
+      'Input written into a cache for minutes. Absent: 1.25 times the input price with protocol anthropic, else as input.',
+    ),
   output_usd_per_million: priceUsdPerMillion,
 });
 

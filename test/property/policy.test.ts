@@ -171,7 +171,14 @@ function pricesOf(routes: readonly Route[], dates: readonly number[], rate: bigi
   );
   const tiers = [
     { aboveInputTokens: 0, inputPicoUsd: rate, cachedInputPicoUsd: 0n, outputPicoUsd: rate + 1n },
-    { aboveInputTokens: 200_000, inputPicoUsd: rate * 2n, cachedInputPicoUsd: rate, outputPicoUsd: rate * 3n },
+    {
+      aboveInputTokens: 200_000,
+      inputPicoUsd: rate * 2n,
+      cachedInputPicoUsd: rate,
+      outputPicoUsd: rate * 3n,
+      cacheWriteInputPicoUsd: rate * 4n,
+      cacheWriteHourInputPicoUsd: rate * 5n,
+    },
   ];
   return [...targets.values()]
     .flatMap((target) =>

@@ -1,6 +1,6 @@
 /** A gateway on a real loopback port before real (simulated) providers, with fake money. */
 import OpenAI from 'openai';
-import { OpenAiProvider } from '../../lambdas/adapters/providers/openai-provider.ts';
+import { HttpProvider } from '../../lambdas/adapters/providers/http-provider.ts';
 import type { Policy, Provider } from '../../lambdas/domain/policy.ts';
 import type { PlainGateway } from '../../lambdas/http/core.ts';
 import type { Limits } from '../../lambdas/http/limits.ts';
@@ -41,7 +41,7 @@ export async function live(options: LiveOptions = {}): Promise<Live> {
     prices: [price('first', 'small'), price('second', 'small'), price('first', 'large', '10.00', '20.00')],
     ...options.policy,
   });
-  const client = new OpenAiProvider({ find: (name) => Promise.resolve(options.secrets?.[name]) }, new FakeLog(), '0.0.0-test');
+  const client = new HttpProvider({ find: (name) => Promise.resolve(options.secrets?.[name]) }, new FakeLog(), '0.0.0-test');
   const made = fixture(inForce, client, options.limits);
   const received: string[] = [];
   const counted: PlainGateway = {

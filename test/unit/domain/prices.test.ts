@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { parseUsd } from '../../../lambdas/domain/money.ts';
 import { type Price, type Usage, boundNanoUsd, costNanoUsd, findPrice } from '../../../lambdas/domain/prices.ts';
 
 const tier = (aboveInputTokens: number, input: bigint, cached: bigint, output: bigint) => ({
@@ -25,6 +26,53 @@ test('tokens are priced by class, and rounded up once', () => {
   expect(costNanoUsd(price({ tiers: [tier(0, 1n, 1n, 1n)] }), { inputTokens: 1, cachedInputTokens: 0, outputTokens: 1 })).toBe(
     1n,
   );
+});
+
+test('cache tokens are priced once each, by their own kinds', () => {
+  // Sonnet 4.6 by its price list of 2026-11: input 3.00, read 0.30, write 3.75 and 6.00, output 15.00 dollars a million.
+  const rates = {
+    ...tier(0, 3_000_000n, 300_000n, 15_000_000n),
+    cacheWriteInputPicoUsd: 3_750_000n,
+    cacheWriteHourInputPicoUsd: 6_000_000n,
+  };
+  const sonnet = price({ tiers: [rates] });
+  const usage = {
+    inputTokens: 410_000,
+    cachedInputTokens: 200_000,
+    cacheWriteInputTokens: 100_000,
+    cacheWriteHourInputTokens: 10_000,
+    outputTokens: 1_000,
+  };
+  // 100,000 fresh 0.30, 200,000 read 0.06, 100,000 written 0.375, 10,000 for an hour 0.06, output 0.015.
+  expect(costNanoUsd(sonnet, usage)).toBe(parseUsd('0.81'));
+  // Who does not say what it wrote may have written all that it did not read.
+  const silent = { inputTokens: 300_000, cachedInputTokens: 200_000, outputTokens: 0 };
+  expect(costNanoUsd(sonnet, silent)).toBe(parseUsd('0.06') + parseUsd('0.375'));
+  expect(costNanoUsd(sonnet, { ...silent, cacheWriteInputTokens: 0 })).toBe(parseUsd('0.06') + parseUsd('0.30'));
+  expect(costNanoUsd(price(), silent)).toBe(costNanoUsd(price(), { ...silent, cacheWriteInputTokens: 0 }));
+});
+
+test('kinds of input that add up to more than all of it cost no more than all of it, the dearest first', () => {
+  const rates = { ...tier(0, 1_000n, 100n, 0n), cacheWriteInputPicoUsd: 2_000n, cacheWriteHourInputPicoUsd: 3_000n };
+  const usage = {
+    inputTokens: 10,
+    cachedInputTokens: 10,
+    cacheWriteInputTokens: 10,
+    cacheWriteHourInputTokens: 4,
+    outputTokens: 0,
+  };
+  expect(costNanoUsd(price({ tiers: [rates] }), usage)).toBe(4n * 3n + 6n * 2n);
+});
+
+test('a bound holds cache writes only where the request asks for them', () => {
+  const rates = { ...tier(0, 1_000n, 100n, 0n), cacheWriteInputPicoUsd: 2_000n, cacheWriteHourInputPicoUsd: 3_000n };
+  const one = price({ tiers: [rates] });
+  expect(boundNanoUsd(one, 10, 0, 'none')).toBe(10n);
+  expect(boundNanoUsd(one, 10, 0, 'minutes')).toBe(20n);
+  expect(boundNanoUsd(one, 10, 0, 'hour')).toBe(30n);
+  // Where the provider decides, it may write for minutes.
+  expect(boundNanoUsd(one, 10, 0)).toBe(20n);
+  expect(boundNanoUsd(price(), 10, 0, 'hour')).toBe(boundNanoUsd(price(), 10, 0, 'none'));
 });
 
 test('a long prompt is bound by the dearest tier that could apply, and pays the tier it reached', () => {

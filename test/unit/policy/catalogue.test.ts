@@ -74,10 +74,41 @@ test('a price of some hours of the day bounds every hour', () => {
   for (const price of prices) expect(price.tiers[0]).toMatchObject({ inputPicoUsd: 1_320_000n, outputPicoUsd: 3_960_000n });
 });
 
-test('where writing a cache costs more than reading the prompt, the dearer price holds and is told', () => {
-  const { prices, note } = cataloguePrices(OPENAI, 'gpt-6-luna');
-  expect(prices[0]?.tiers[0]).toMatchObject({ inputPicoUsd: 125_000n, cachedInputPicoUsd: 10_000n });
-  expect(note).toContain('dearer');
+const ANTHROPIC = { name: 'anthropic', baseUrl: 'https://api.anthropic.com/v1' };
+
+test('writing a cache has prices of its own: for minutes, and for an hour', () => {
+  expect(cataloguePrices(ANTHROPIC, 'claude-haiku-4-5')).toMatchObject({
+    prices: [
+      {
+        tiers: [
+          {
+            aboveInputTokens: 0,
+            inputPicoUsd: 1_000_000n,
+            cachedInputPicoUsd: 100_000n,
+            outputPicoUsd: 5_000_000n,
+            cacheWriteInputPicoUsd: 1_250_000n,
+            cacheWriteHourInputPicoUsd: 2_000_000n,
+          },
+        ],
+      },
+    ],
+    note: undefined,
+  });
+});
+
+test('prices of cache writes are tiered and dated as the others are', () => {
+  const { prices } = cataloguePrices(ANTHROPIC, 'claude-sonnet-4-6');
+  expect(prices.map(({ fromEpochMs, tiers }) => [fromEpochMs, tiers.map((tier) => tier.cacheWriteInputPicoUsd)])).toEqual([
+    [0, [3_750_000n, 7_500_000n]],
+    [Date.parse('2026-03-13T00:00:00Z'), [3_750_000n]],
+  ]);
+  expect(prices[0]?.tiers[1]).toMatchObject({ aboveInputTokens: 200_000, cacheWriteHourInputPicoUsd: 12_000_000n });
+});
+
+test('where the catalogue has no price for an hour, it is twice the input price', () => {
+  const [price] = cataloguePrices(OPENAI, 'gpt-6-luna').prices;
+  expect(price?.tiers[0]).toMatchObject({ inputPicoUsd: 100_000n, cachedInputPicoUsd: 10_000n });
+  expect(price?.tiers[0]).toMatchObject({ cacheWriteInputPicoUsd: 125_000n, cacheWriteHourInputPicoUsd: 200_000n });
 });
 
 test('an embedding model needs an input price only, and its price pays for nothing that generates', () => {
@@ -167,6 +198,34 @@ test('cached input of an own price costs its input price unless stated', () => {
   expect(findPrice(policy.prices, 'openai', 'gpt-5-mini', AT)?.tiers).toEqual([
     { aboveInputTokens: 0, inputPicoUsd: 500_000n, cachedInputPicoUsd: 500_000n, outputPicoUsd: 3_000_000n },
   ]);
+});
+
+const CLAUDE = edit(
+  edit(
+    LEARNING,
+    'name: mistral\n    base_url: https://api.mistral.ai/v1',
+    'name: claude\n    protocol: anthropic\n    base_url: https://api.anthropic.com/v1',
+  ),
+  '{ provider: mistral, model: mistral-small-2603 }',
+  '{ provider: claude, model: claude-haiku-4-5 }',
+);
+
+test.each([
+  ['', 1_250_002n, 2_000_002n],
+  [', cache_write_input_usd_per_million: "1.50"', 1_500_000n, 2_000_000n],
+  [', cache_write_input_usd_per_million: "3.00"', 3_000_000n, 3_000_000n],
+])('an own price of a provider that writes caches has a price for them (%j)', (more, minutes, hour) => {
+  const input = more === '' ? '1.000001' : '1.00';
+  const line = `  - { provider: claude, model: claude-haiku-4-5, input_usd_per_million: "${input}", output_usd_per_million: "5.00"${more} }\n`;
+  const [tier] = findPrice(load(`${CLAUDE}prices:\n${line}`).policy.prices, 'claude', 'claude-haiku-4-5', AT)?.tiers ?? [];
+  expect(tier?.cacheWriteInputPicoUsd).toBe(minutes);
+  expect(tier?.cacheWriteHourInputPicoUsd).toBe(hour);
+});
+
+test('an own price states what a cache write costs elsewhere too, and none unless it does', () => {
+  const line = ENTRY('2026-10-01', '0.50').replace(' }\n', ', cache_write_input_usd_per_million: "0.60" }\n');
+  const [tier] = findPrice(load(OVERLAY(line)).policy.prices, 'openai', 'gpt-5-mini', AT)?.tiers ?? [];
+  expect(tier).toMatchObject({ cacheWriteInputPicoUsd: 600_000n, cacheWriteHourInputPicoUsd: 1_000_000n });
 });
 
 test('two own prices of one day, a day that is none and a price without quotes are refused', () => {

@@ -27,6 +27,30 @@ test('an alias where a route is asked for is told with its route', () => {
   );
 });
 
+const CLAUDE = (more: string): string => edit(LEARNING, 'name: mistral', `name: mistral\n    protocol: anthropic${more}`);
+
+test("a provider that speaks Anthropic's protocol serves its APIs", () => {
+  const { policy } = load(CLAUDE(''));
+  expect(policy.providers[1]).toMatchObject({ protocol: 'anthropic', apis: ['messages', 'count_tokens'] });
+  expect(load(CLAUDE('\n    apis: [messages]')).policy.providers[1]?.apis).toEqual(['messages']);
+});
+
+test("an API of another protocol is refused: an endpoint gets its own protocol's headers", () => {
+  expect(problemOf(CLAUDE('\n    apis: [messages, chat_completions]'))).toMatchObject({
+    path: 'providers[1].apis[1]',
+    message: expect.stringContaining('chat_completions is no API of protocol anthropic'),
+  });
+  expect(problemOf(edit(LEARNING, 'name: mistral', 'name: mistral\n    apis: [count_tokens]'))).toMatchObject({
+    path: 'providers[1].apis[0]',
+  });
+});
+
+test("what would lead nowhere at Anthropic's address is told", () => {
+  expect(load(CLAUDE('\n    output_cap_field: max_tokens')).warnings).toMatchObject([{ path: 'providers[1].output_cap_field' }]);
+  const wrong = edit(CLAUDE(''), 'https://api.mistral.ai/v1', 'https://api.anthropic.com');
+  expect(problemsOf(wrong)).toContainEqual(expect.objectContaining({ suggestion: 'write https://api.anthropic.com/v1' }));
+});
+
 test('a weight that no strategy reads is told', () => {
   const text = edit(LEARNING, 'model: gpt-5-mini }', 'model: gpt-5-mini, weight: 3 }');
   expect(load(text).warnings).toMatchObject([{ line: 26, path: 'routes[0].targets[0].weight' }]);

@@ -10,7 +10,6 @@ test.each([
   ['cooldown', ROUTE('cooldown: { after_failures: 3, for: 30s }'), 24],
   ['when_budget_above', ROUTE('when_budget_above: { percent: 80, use: frontier }'), 24],
   ['iam', edit(LEARNING, '{ secret: openai }', '{ iam: bedrock }'), 18],
-  ['anthropic', edit(LEARNING, 'name: mistral', 'name: mistral\n    protocol: anthropic'), 20],
   ['forecast', ALERTS('forecast: true'), 2],
   ['tickets', ALERTS('tickets: true'), 2],
   ['slack_webhook', ALERTS('channels: { slack_webhook: { secret: hook } }'), 2],

@@ -29,6 +29,7 @@ test('one parameter per route and per group, an index last, all in the standard 
     '/tollgate/dev/policy/groups/dev',
     '/tollgate/dev/policy/routes/economy',
     '/tollgate/dev/policy/routes/frontier',
+    '/tollgate/dev/policy/routes/claude',
     '/tollgate/dev/policy/routes/embeddings',
     '/tollgate/dev/policy/index',
   ]);

@@ -38,7 +38,7 @@ test.each(['dev', 'prod'])(
 test('dev learns: cheap default route, aliases, a budget for each user, a soft budget, informational alerts', () => {
   const { policy } = load(shipped('dev.yaml'));
   expect(policy).toMatchObject({ purpose: 'learning', defaultRoute: 'economy', alerts: { severity: 'informational' } });
-  expect(policy.routes[0]).toMatchObject({ strategy: 'least_cost', aliases: ['gpt-5-mini', 'gpt-4o-mini', 'claude-haiku'] });
+  expect(policy.routes[0]).toMatchObject({ strategy: 'least_cost', aliases: ['gpt-5-mini', 'gpt-4o-mini'] });
   const budgets = policy.consumerGroups[0]?.budgets ?? [];
   expect(budgets.map((budget) => [budget.name, budget.window, budget.per])).toEqual([
     ['day', 'day', undefined],
@@ -62,6 +62,22 @@ test('prod serves: actionable alerts with owner and runbook, provider budgets, f
     'embeddings',
   ]);
   for (const provider of policy.providers) expect(provider.budgets).toMatchObject([{ window: 'month' }]);
+});
+
+test.each(['dev', 'prod'])("apps of Anthropic's SDK have a route in policy/%s.yaml, with prices of cache writes", (stage) => {
+  const { policy } = load(shipped(`${stage}.yaml`));
+  const claude = policy.routes.find((route) => route.model === 'claude');
+  expect(policy.consumerGroups[0]?.models).toContain('claude');
+  for (const { provider, model } of claude?.targets ?? []) {
+    expect(policy.providers.find(({ name }) => name === provider)).toMatchObject({
+      protocol: 'anthropic',
+      apis: ['messages', 'count_tokens'],
+    });
+    const [rates] = policy.prices.find((price) => price.provider === provider && price.model === model)?.tiers ?? [];
+    expect(rates?.cacheWriteInputPicoUsd).toBe(((rates?.inputPicoUsd ?? 0n) * 5n) / 4n);
+    expect(rates?.cacheWriteHourInputPicoUsd).toBe((rates?.inputPicoUsd ?? 0n) * 2n);
+  }
+  expect(claude?.targets.length).toBeGreaterThan(0);
 });
 
 test('the stages share no wallet, group or threshold list', () => {

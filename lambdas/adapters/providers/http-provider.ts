@@ -1,5 +1,5 @@
 /**
- * The client of OpenAI-protocol endpoints, on undici: one pool a provider, own deadlines for connecting, the first byte, silence and the
+ * The client of providers, on undici: one pool a provider, own deadlines for connecting, the first byte, silence and the
  * whole call. It never follows a redirect (the next address would see the credential), never resends, and knows for
  * certain whether a request had begun to leave when it failed.
  */
@@ -8,6 +8,7 @@ import type { SecretSource } from '../../application/ports.ts';
 import type { Log, ProviderCall, ProviderClient, ProviderFailure, ProviderReply } from '../../application/ports-provider.ts';
 import type { Provider } from '../../domain/policy.ts';
 import { Exchange } from './exchange.ts';
+import { protocolHeaders } from './protocol-headers.ts';
 
 /** Largest response header block that is read. */
 const MAX_HEADER_BYTES = 32 * 1024;
@@ -28,8 +29,8 @@ interface CachedSecret {
   readonly atEpochMs: number;
 }
 
-/** Sends chat requests to providers; `close` ends its pools. */
-export class OpenAiProvider implements ProviderClient {
+/** Sends requests to providers; `close` ends its pools. */
+export class HttpProvider implements ProviderClient {
   private readonly agents = new Map<string, Agent>();
   private readonly endpoints = new WeakMap<Provider, Endpoint>();
   private readonly secrets = new Map<string, CachedSecret>();
@@ -46,10 +47,9 @@ export class OpenAiProvider implements ProviderClient {
 
   async send(call: ProviderCall): Promise<ProviderReply> {
     const { provider } = call;
-    if (provider.protocol !== 'openai') return failed('protocol_not_supported');
-    let authorization: string | undefined;
+    let secret: string | undefined;
     if (provider.credential.kind !== 'none') {
-      const secret = provider.credential.kind === 'secret' ? await this.secret(provider.credential.name) : undefined;
+      secret = provider.credential.kind === 'secret' ? await this.secret(provider.credential.name) : undefined;
       if (secret === undefined) {
         this.log.error('the credential of a provider is missing', {
           provider: provider.name,
@@ -57,7 +57,6 @@ export class OpenAiProvider implements ProviderClient {
         });
         return failed('credential_missing');
       }
-      authorization = `Bearer ${secret}`;
     }
     const { agent, origin, basePath } = this.endpoint(provider);
     const exchange = new Exchange(provider.timeoutMs, call.deadlineEpochMs, call.onSent);
@@ -67,14 +66,13 @@ export class OpenAiProvider implements ProviderClient {
       method: 'POST',
       body: call.body,
       headers: {
-        ...call.headers,
+        ...protocolHeaders(provider.protocol, call.headers, secret),
         'content-type': 'application/json',
         'accept-encoding': 'identity',
         'user-agent': this.userAgent,
-        ...(authorization === undefined ? {} : { authorization }),
       },
     });
-    return reply.kind === 'answer' ? { ...reply, scrub: (body) => scrubbed(body, authorization) } : reply;
+    return reply.kind === 'answer' ? { ...reply, scrub: (body) => scrubbed(body, secret) } : reply;
   }
 
   /** Ends idle connections at once and running calls when they are over. */
@@ -128,8 +126,7 @@ export class OpenAiProvider implements ProviderClient {
   }
 }
 
-function scrubbed(body: Uint8Array, authorization: string | undefined): Uint8Array {
-  const secret = authorization?.slice('Bearer '.length);
+function scrubbed(body: Uint8Array, secret: string | undefined): Uint8Array {
   if (secret === undefined) return body;
   const text = Buffer.from(body).toString('latin1');
   return text.includes(secret) ? Buffer.from(text.replaceAll(secret, '[credential]'), 'latin1') : body;

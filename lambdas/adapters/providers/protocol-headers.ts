@@ -1,0 +1,22 @@
+/** The headers in which the protocols differ: how the credential is presented, and which of the caller's go on. */
+import type { Protocol } from '../../domain/protocols/api.ts';
+
+/** Of Anthropic's API, for callers who name none: whoever calls it through another protocol. */
+const DEFAULT_ANTHROPIC_VERSION = '2023-06-01';
+
+type Headers = Readonly<Record<string, string>>;
+
+/**
+ * @param asked what goes on of the caller's headers
+ * @param secret the provider's credential; absent: it needs none
+ */
+export function protocolHeaders(protocol: Protocol, asked: Headers, secret: string | undefined): Headers {
+  if (protocol === 'anthropic')
+    return {
+      'anthropic-version': DEFAULT_ANTHROPIC_VERSION,
+      ...asked,
+      ...(secret === undefined ? {} : { 'x-api-key': secret }),
+    };
+  const own = Object.entries(asked).filter(([name]) => !name.startsWith('anthropic-'));
+  return { ...Object.fromEntries(own), ...(secret === undefined ? {} : { authorization: `Bearer ${secret}` }) };
+}
