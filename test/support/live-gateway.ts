@@ -11,9 +11,9 @@ import { FakeLog, type Fixture, fixture, policy, price, provider, route } from '
 export interface Live extends Fixture {
   readonly server: NodeServer;
   readonly providers: readonly [SimulatedProvider, SimulatedProvider];
-  readonly openai: OpenAI;
-  /** Every request that came to the gateway's server, as `POST /v1/responses`. */
+  /** Every request that reached the gateway, such as `POST /v1/messages`. */
   readonly received: readonly string[];
+  readonly openai: OpenAI;
   /** A raw call with the fixture's key. */
   readonly post: (body: unknown, headers?: Record<string, string>) => Promise<Response>;
   readonly stop: () => Promise<void>;
