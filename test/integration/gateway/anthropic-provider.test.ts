@@ -134,6 +134,29 @@ describe('bytes', () => {
 });
 
 describe('money', () => {
+  test.each([
+    ['message-cache.json', 'application/json'],
+    ['stream-cache.sse', 'text/event-stream'],
+  ])('cache tokens are counted once each, at their own prices (%s)', async (name, type) => {
+    const rates = {
+      aboveInputTokens: 0,
+      inputPicoUsd: 3_000_000n,
+      cachedInputPicoUsd: 300_000n,
+      cacheWriteInputPicoUsd: 3_750_000n,
+      cacheWriteHourInputPicoUsd: 6_000_000n,
+      outputPicoUsd: 15_000_000n,
+    };
+    const at = await before(answer(file(name), type), { policy: { prices: [{ ...price('raw', 'small'), tiers: [rates] }] } });
+    await (await send(at, { ...ASK, max_tokens: 1_000, system: 'x'.repeat(6_000), stream: type.startsWith('text') })).text();
+    await at.payments.settled(1);
+    const [settled] = at.payments.settlements;
+    // 2,048 fresh, 1,800 read, 456 written for minutes and 100 for an hour, 503 of output: 0.016539 dollars.
+    expect(settled?.actualNanoUsd).toBe(6_144_000n + 540_000n + 1_710_000n + 600_000n + 7_545_000n);
+    expect(settled?.detail).toMatchObject({
+      usage: { inputTokens: 4_404, cachedInputTokens: 1_800, cacheWriteInputTokens: 456, cacheWriteHourInputTokens: 100 },
+    });
+  });
+
   test('an answer without usage is priced from its bytes, and marked', async () => {
     const text = JSON.stringify({ type: 'message', content: [{ type: 'text', text: 'Hello' }] });
     const at = await before(answer(text));

@@ -71,6 +71,36 @@ test('a stream that breaks after its start costs its input and a token a byte of
   expect(meter.reading).toMatchObject({ estimated: true, usage: { inputTokens: 25, outputTokens: 1 + 5 } });
 });
 
+test.each(['stream-text.sse', 'stream-tool.sse', 'stream-thinking.sse', 'stream-cache.sse'])(
+  '%s, cut at any byte, costs at least what its whole events tell, and is an estimate until its usage is there',
+  (name) => {
+    const bytes = new TextEncoder().encode(file(name));
+    let least = 0;
+    for (let end = 0; end <= bytes.length; end += 1) {
+      const meter = new StreamMeter(readMessageEvents(), 1_000_000);
+      meter.push(bytes.subarray(0, end));
+      meter.end();
+      const { reading, outputBytes } = meter;
+      const seen = new TextDecoder().decode(bytes.subarray(0, end));
+      const whole = seen.slice(0, seen.lastIndexOf('\n\n') + 2);
+      const texts = [...whole.matchAll(/"(?:text|thinking|signature|partial_json)": ?"((?:[^"\\]|\\.)+)"/g)];
+      const said = texts.reduce((sum, [, text = '']) => sum + Buffer.byteLength(JSON.parse(`"${text}"`) as string), 0);
+      expect(outputBytes).toBeGreaterThanOrEqual(said);
+      if (reading === undefined) {
+        expect(whole).not.toContain('message_start"');
+        continue;
+      }
+      // Its last event may be there but for its end.
+      const final = seen.includes('event: message_delta');
+      if (said > 0 && !final) expect(reading.estimated).toBe(true);
+      if (!final) expect(reading.usage.outputTokens).toBeGreaterThanOrEqual(said);
+      expect(reading.usage.inputTokens).toBeGreaterThanOrEqual(least);
+      least = reading.usage.inputTokens;
+    }
+    expect(least).toBeGreaterThan(0);
+  },
+);
+
 test('a stream without usage has none', () => {
   expect(metered(text('Hello')).reading).toBeUndefined();
   expect(metered(text('Hello') + delta({ output_tokens: 5 })).reading).toBeUndefined();
