@@ -107,6 +107,8 @@ function readBlock(block: unknown, at: string, count: ContentCount): void {
 
 function readImage(source: unknown, at: string, count: ContentCount): void {
   if (isObject(source) && source.type === 'base64' && typeof source.data === 'string') {
+    if (typeof source.media_type !== 'string' || !source.media_type.startsWith('image/'))
+      throw new Refused(`${at}.media_type`, `${at}.media_type must be that of an image`);
     if (!isBase64(source.data)) throw new Refused(`${at}.data`, `${at}.data must be base64 and nothing else`);
     count.media.addImage(MAX_CLAUDE_IMAGE_TOKENS, source.data);
   } else if (isObject(source) && source.type === 'url' && typeof source.url === 'string') {

@@ -164,6 +164,7 @@ test('what is no image cannot pass for one and take its bytes out of the bound',
   const image = (source: unknown): Body => user({ type: 'image', source });
   expect(refusal(image({ type: 'base64', media_type: 'image/png', data: 'many words' }))).toContain('must be base64');
   expect(refusal(image({ type: 'base64', media_type: 'image/png', data: '' }))).toContain('must be base64');
+  expect(refusal(image({ type: 'base64', media_type: 'text/plain', data: 'aGk=' }))).toContain('must be that of an image');
   expect(refusal(image({ type: 'file', file_id: 'file_1' }))).toContain('any other has no bound');
   expect(refusal(image(undefined))).toContain('any other has no bound');
 });
