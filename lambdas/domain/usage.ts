@@ -6,8 +6,8 @@ import type { Usage } from './prices.ts';
 import { utf8Length } from './json-edits.ts';
 
 /**
- * Reads the `usage` of an answer or of a stream's chunk. Cached tokens stand inside the input, reasoning tokens inside
- * the output; where a provider counts its reasoning only in the total, the total decides.
+ * Reads the `usage` of an answer or of a stream's chunk. Cached and cache write tokens stand inside the input, reasoning
+ * tokens inside the output; where a provider counts its reasoning only in the total, the total decides.
  * @param outputBytes bytes of generated text seen so far: a report of no output beside text is not believed
  */
 export function readUsage(answer: unknown, outputBytes: number): Usage | undefined {
@@ -41,11 +41,13 @@ function readCounts(usage: unknown, words: Words, outputBytes: number): Usage | 
   const total = count(field(usage, 'total_tokens')) ?? 0;
   const outputTokens = Math.max(reported, total - inputTokens);
   if (outputTokens === 0 && (outputBytes > 0 || inputTokens === 0)) return undefined;
+  const details = field(usage, `${words.input}_details`);
   return {
     inputTokens,
-    cachedInputTokens: Math.min(count(field(field(usage, `${words.input}_details`), 'cached_tokens')) ?? 0, inputTokens),
+    cachedInputTokens: Math.min(count(field(details, 'cached_tokens')) ?? 0, inputTokens),
     outputTokens,
     reasoningTokens: count(field(field(usage, `${words.output}_details`), 'reasoning_tokens')),
+    cacheWriteInputTokens: count(field(details, 'cache_write_tokens')),
   };
 }
 

@@ -83,8 +83,8 @@ test.each(['stream-text.sse', 'stream-tool.sse', 'stream-thinking.sse', 'stream-
       const { reading, outputBytes } = meter;
       const seen = new TextDecoder().decode(bytes.subarray(0, end));
       const whole = seen.slice(0, seen.lastIndexOf('\n\n') + 2);
-      const texts = [...whole.matchAll(/"(?:text|thinking|signature|partial_json)": ?"((?:[^"\\]|\\.)+)"/g)];
-      const said = texts.reduce((sum, [, text = '']) => sum + Buffer.byteLength(JSON.parse(`"${text}"`) as string), 0);
+      const words = [...whole.matchAll(/"(?:text|thinking|signature|partial_json)": ?"((?:[^"\\]|\\.)+)"/g)];
+      const said = words.reduce((sum, [, word = '']) => sum + Buffer.byteLength(JSON.parse(`"${word}"`) as string), 0);
       expect(outputBytes).toBeGreaterThanOrEqual(said);
       if (reading === undefined) {
         expect(whole).not.toContain('message_start"');

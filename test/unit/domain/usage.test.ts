@@ -17,6 +17,14 @@ test('counts are read with their cached and reasoning parts', () => {
   });
 });
 
+test('what was written into a cache is told where the provider says it, none included', () => {
+  const written = (tokens: unknown) => readUsage(usage({ prompt_tokens_details: { cache_write_tokens: tokens } }), 0);
+  expect(written(6)).toMatchObject({ inputTokens: 10, cacheWriteInputTokens: 6 });
+  expect(written(0)).toMatchObject({ cacheWriteInputTokens: 0 });
+  expect(written(-1)?.cacheWriteInputTokens).toBeUndefined();
+  expect(readUsage(usage({}), 0)?.cacheWriteInputTokens).toBeUndefined();
+});
+
 test('reasoning that a provider counts only in the total is output', () => {
   expect(readUsage(usage({ total_tokens: 40 }), 0)).toMatchObject({ outputTokens: 30 });
   expect(readUsage(usage({ total_tokens: 12 }), 0)).toMatchObject({ outputTokens: 5 });
