@@ -14,9 +14,7 @@ test('it says who pays, what bites where, and what a model costs', () => {
   const text = shown(readFileSync(new URL('../../../policy/dev.yaml', import.meta.url), 'utf8'));
   for (const line of [
     'team_dev: plan $400.00 a month; notify at 50 %, notify at 90 %, block at 100 %',
-    'mistral: openai at https://api.mistral.ai/v1, secret mistral; serves chat_completions, embeddings',
-    'openai/text-embedding-3-small: $0.02 in a million tokens, embeds only (catalogue',
-    'dev: paid by team_dev; models economy, frontier, embeddings; at most 1024 output tokens',
+    'dev: paid by team_dev; models economy, frontier, claude, embeddings; at most 1024 output tokens',
     'each-developer: $5.00 a day for each user; notify at 50 %, notify at 90 %, block at 100 %',
     'frontier: $8.00 a day on frontier; notify at 80 %',
   ]) {

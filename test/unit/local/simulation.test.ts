@@ -24,12 +24,13 @@ test('a provider is real exactly when its credential is in the environment; the 
     played.push(provider.name);
     return 'http://127.0.0.1:1/v1';
   });
-  expect(played).toEqual(['mistral']);
+  expect(played).toEqual(['mistral', 'anthropic']);
   expect(policy.providers.map(({ baseUrl, credential }) => [baseUrl, credential.kind])).toEqual([
     ['https://api.openai.com/v1', 'secret'],
     ['http://127.0.0.1:1/v1', 'none'],
+    ['http://127.0.0.1:1/v1', 'none'],
   ]);
-  expect(plays.map((play) => play.simulatedAt)).toEqual([undefined, 'http://127.0.0.1:1/v1']);
+  expect(plays.map((play) => play.simulatedAt)).toEqual([undefined, 'http://127.0.0.1:1/v1', 'http://127.0.0.1:1/v1']);
   expect(JSON.stringify(plays)).not.toContain('sk-test');
 });
 
