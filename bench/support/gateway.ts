@@ -9,7 +9,7 @@ import { createDynamoClient } from '../../lambdas/adapters/dynamodb/client.ts';
 import { MemoryAlertLog } from '../../lambdas/adapters/memory/alert-log.ts';
 import { MemoryKeyStore } from '../../lambdas/adapters/memory/key-store.ts';
 import { MemoryRateStore } from '../../lambdas/adapters/memory/rate-store.ts';
-import { OpenAiProvider } from '../../lambdas/adapters/providers/openai-provider.ts';
+import { HttpProvider } from '../../lambdas/adapters/providers/http-provider.ts';
 import { sha256Fingerprint, systemClock, systemRandom } from '../../lambdas/adapters/system/system.ts';
 import { AlertDesk } from '../../lambdas/application/alert-desk.ts';
 import { LedgerPayments } from '../../lambdas/application/ledger-payments.ts';
@@ -84,7 +84,7 @@ const sha256 = createHash('sha256').update(key).digest('hex');
 await keys.create({ id: sha256.slice(0, 12), sha256, group: 'apps', createdEpochMs: systemClock.now() });
 
 const payments = new LedgerPayments({ store, alerts: desk, persistence, fingerprint: sha256Fingerprint, reporter });
-const providers = new OpenAiProvider(new EnvironmentSecrets({ BENCH_API_KEY: 'sk-bench' }), reporter, 'bench');
+const providers = new HttpProvider(new EnvironmentSecrets({ BENCH_API_KEY: 'sk-bench' }), reporter, 'bench');
 const gateway = createGateway({
   stage: STAGE,
   version: 'bench',

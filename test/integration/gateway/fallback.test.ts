@@ -258,7 +258,7 @@ test('the credential goes to the provider alone, and a missing one is a failed t
   await at.post(ASK, { 'anthropic-version': '2023-06-01', cookie: 'a=b', 'x-tollgate-user': 'ann' });
   const headers = at.providers[0].seen[0]?.headers;
   expect(headers?.authorization).toBe('Bearer sk-provider-secret');
-  expect(headers?.['anthropic-version']).toBe('2023-06-01');
+  expect(headers?.['anthropic-version']).toBeUndefined();
   expect(headers?.cookie).toBeUndefined();
   expect(headers?.['x-tollgate-user']).toBeUndefined();
   const missing = await start({ provider: { credential: secret } });

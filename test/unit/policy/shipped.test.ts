@@ -31,6 +31,7 @@ test.each(['dev', 'prod'])(
     expect(policy.providers.map(({ name, apis }) => [name, apis])).toEqual([
       ['openai', ['chat_completions', 'responses', 'embeddings']],
       ['mistral', ['chat_completions', 'embeddings']],
+      ['anthropic', ['messages', 'count_tokens']],
     ]);
   },
 );
@@ -56,7 +57,7 @@ test('prod serves: actionable alerts with owner and runbook, provider budgets, f
   expect(policy.alerts.runbook).toBeDefined();
   expect(policy.defaultRoute).toBeUndefined();
   expect(policy.routes.flatMap((route) => route.aliases)).toEqual([]);
-  expect(policy.routes.map((route) => route.strategy)).toEqual(['ordered', 'weighted_round_robin', 'ordered']);
+  expect(policy.routes.map((route) => route.strategy)).toEqual(['ordered', 'weighted_round_robin', 'ordered', 'ordered']);
   for (const route of policy.routes) if (route.noFallbackReason === undefined) expect(route.fallback.attempts).toBeGreaterThan(1);
   expect(policy.routes.filter((route) => route.noFallbackReason !== undefined).map((route) => route.model)).toEqual([
     'embeddings',
