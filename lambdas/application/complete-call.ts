@@ -215,7 +215,7 @@ function answer(deps: CallDeps, request: CallRequest, job: Dispatch, won: Won, f
   }
   if (result.free) {
     const settled = settleAndCount(deps, job, held, 0n, { ...detail, outcome: 'refused_by_provider' });
-    return { kind: 'whole', ...translateAnswer(candidate, result), facts, settled };
+    return { kind: 'whole', ...translateAnswer(candidate, result, deps.clock.now()), facts, settled };
   }
   const cost = isEncoded(headers) ? costOfBound(candidate) : costOfAnswer(candidate, result.body);
   const settled = settleAndCount(deps, job, held, cost.nanoUsd, {
@@ -227,7 +227,7 @@ function answer(deps: CallDeps, request: CallRequest, job: Dispatch, won: Won, f
   const charged = minOf(cost.nanoUsd, candidate.boundNanoUsd);
   return {
     kind: 'whole',
-    ...translateAnswer(candidate, result),
+    ...translateAnswer(candidate, result, deps.clock.now()),
     facts: { ...facts, costNanoUsd: facts.costNanoUsd + charged },
     settled,
   };
@@ -250,7 +250,7 @@ async function pump(
     deps.limits.eventBytes,
     translation !== undefined,
   );
-  const translated = translateStream(won.candidate, request.fields);
+  const translated = translateStream(won.candidate, request.fields, deps.clock.now());
   let outcome: 'ok' | 'internal' | 'too_large' | ProviderBodyError['reason'] = 'ok';
   let overTotal = false;
   try {

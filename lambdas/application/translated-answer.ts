@@ -1,5 +1,5 @@
 /** A provider's answer as the caller's API has it: as it came, or translated. */
-import type { EventTranslator, RequestFields } from '../domain/protocols/api.ts';
+import type { AnswerFacts, EventTranslator, RequestFields } from '../domain/protocols/api.ts';
 import type { PricedTarget } from './attempt.ts';
 import { eventData } from './stream-meter.ts';
 
@@ -17,6 +17,7 @@ const encoder = new TextEncoder();
 export function translateAnswer(
   { translation, target }: Passed,
   { status, headers, body }: WholeAnswer & { readonly free: boolean },
+  nowEpochMs: number,
 ): WholeAnswer {
   if (translation === undefined) return { status, headers, body };
   let parsed: unknown;
@@ -26,7 +27,7 @@ export function translateAnswer(
     return { status, headers, body };
   }
   const ok = status >= 200 && status < 300;
-  const told = ok ? translation.answer(parsed, target.model) : translation.error(parsed, status);
+  const told = ok ? translation.answer(parsed, factsOf(target, nowEpochMs)) : translation.error(parsed, status);
   return { status, headers, body: encoder.encode(JSON.stringify(told)) };
 }
 
@@ -40,15 +41,16 @@ const NOTHING = new Uint8Array();
 const AS_IT_CAME: StreamPassage = { event: (event) => event, end: () => NOTHING };
 
 /** Begins to pass on a stream. */
-export function translateStream({ translation, target }: Passed, fields: RequestFields): StreamPassage {
+export function translateStream({ translation, target }: Passed, fields: RequestFields, nowEpochMs: number): StreamPassage {
   if (translation === undefined) return AS_IT_CAME;
-  const translator = translation.events(target.model, fields.includeUsage);
+  const translator = translation.events(factsOf(target, nowEpochMs), fields.includeUsage);
   return { event: (event) => encoder.encode(translated(translator, event)), end: () => encoder.encode(translator.end()) };
 }
 
 function translated(translator: EventTranslator, event: Uint8Array): string {
   const data = eventData(event);
-  if (data === '' || data === '[DONE]') return '';
+  if (data === '') return '';
+  if (data === '[DONE]') return translator.event(data);
   let parsed: unknown;
   try {
     parsed = JSON.parse(data);
@@ -56,4 +58,8 @@ function translated(translator: EventTranslator, event: Uint8Array): string {
     return '';
   }
   return translator.event(parsed);
+}
+
+function factsOf({ model }: Passed['target'], nowEpochMs: number): AnswerFacts {
+  return { model, createdEpochSeconds: Math.floor(nowEpochMs / 1_000) };
 }

@@ -87,17 +87,27 @@ export interface Translation {
     | { readonly ok: true; readonly body: Readonly<Record<string, unknown>> }
     | { readonly ok: false; readonly problem: FieldProblem };
   /** A whole answer, as the caller's API has it. */
-  answer(answer: unknown, model: string): unknown;
+  answer(answer: unknown, told: AnswerFacts): unknown;
   /** A provider's error body, as the caller's API has it. */
   error(body: unknown, status: number): unknown;
   /** Begins to translate a stream. */
-  events(model: string, includeUsage: boolean): EventTranslator;
+  events(told: AnswerFacts, includeUsage: boolean): EventTranslator;
+}
+
+/** What an answer must say and the provider's may not. */
+export interface AnswerFacts {
+  /** The provider's name of the model. */
+  readonly model: string;
+  readonly createdEpochSeconds: number;
 }
 
 /** Translates the events of one stream, in order. */
 export interface EventTranslator {
-  /** @returns text of whole server-sent events for the caller; empty when this one has no counterpart */
+  /**
+   * @param data the parsed `data` of the event, or the text `[DONE]`
+   * @returns text of whole server-sent events for the caller; empty when this one has no counterpart
+   */
   event(data: unknown): string;
-  /** What is still to be said when the provider has ended well. */
+  /** What is still to be said when the provider has closed the stream. */
   end(): string;
 }
