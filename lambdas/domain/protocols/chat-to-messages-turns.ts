@@ -22,7 +22,7 @@ const IMAGE_PART = new Set(['type', 'image_url']);
 /** `detail` only hints how closely to look. */
 const IMAGE_URL = new Set(['url', 'detail']);
 const TOOL_CALL = new Set(['id', 'type', 'function', 'index']);
-const DATA_URL = /^data:(image\/(?:jpeg|png|gif|webp));base64,([A-Za-z0-9+/=]+)$/;
+const DATA_URL = /^data:image\/(jpe?g|png|gif|webp);base64,([A-Za-z0-9+/]+={0,2})$/i;
 
 interface Turn {
   readonly role: 'user' | 'assistant' | 'system';
@@ -103,11 +103,11 @@ function contentBlock(part: Json, at: string, images: boolean): Json {
 }
 
 function imageSource(url: string, at: string): Json {
-  if (url.startsWith('https://')) return { type: 'url', url };
-  const [, mediaType, data] = DATA_URL.exec(url) ?? [];
-  if (mediaType === undefined || data === undefined)
+  if (/^https:\/\//i.test(url)) return { type: 'url', url };
+  const [, kind, data] = DATA_URL.exec(url) ?? [];
+  if (kind === undefined || data === undefined)
     throw new Refused(at, `${at} must be an https URL, or a base64 data URL of a JPEG, PNG, GIF or WebP image, for this model`);
-  return { type: 'base64', media_type: mediaType, data };
+  return { type: 'base64', media_type: `image/${kind.toLowerCase().replace('jpg', 'jpeg')}`, data };
 }
 
 function toolUse(call: Json, at: string): Json {

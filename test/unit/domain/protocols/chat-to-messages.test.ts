@@ -79,6 +79,9 @@ test('images go on as URLs or as base64, and other schemes and types are refused
   expect(translated(image('data:image/png;base64,iVBORw0='))).toMatchObject({
     messages: [{ content: [{ type: 'image', source: { type: 'base64', media_type: 'image/png', data: 'iVBORw0=' } }] }],
   });
+  expect(translated(image('data:image/JPG;base64,iVBORw0='))).toMatchObject({
+    messages: [{ content: [{ source: { type: 'base64', media_type: 'image/jpeg' } }] }],
+  });
   for (const url of ['http://example.com/a.png', 'data:image/tiff;base64,AAAA', 'data:image/png,x', 'file:///etc/passwd'])
     expect(refused(image(url))).toBe('messages[0].content[0].image_url.url');
 });
