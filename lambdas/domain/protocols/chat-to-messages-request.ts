@@ -2,7 +2,7 @@
  * A chat completions request as Anthropic's messages have it. Each field of the API is carried over, dropped because it
  * hints without changing what is answered, taken when it says nothing, or refused by name.
  * @see https://platform.openai.com/docs/api-reference/chat/create and https://platform.claude.com/docs/en/api/messages,
- * read 2026-11-24 with the types of openai 7.57 and @anthropic-ai/sdk 1.10
+ * read 2026-11-24 with the types of openai 7.57 and @anthropic-ai/sdk 1.13
  */
 import { Refused, isObject } from '../field-checks.ts';
 import { choiceToMessages, toolsToMessages } from './chat-to-messages-tools.ts';

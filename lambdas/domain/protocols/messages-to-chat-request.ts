@@ -2,7 +2,7 @@
  * A messages request as OpenAI's chat completions have it. Each field of the API is carried over, dropped because it hints
  * without changing what is answered, or refused by name.
  * @see https://platform.claude.com/docs/en/api/messages and https://platform.openai.com/docs/api-reference/chat/create,
- * read 2026-11-24 with the types of @anthropic-ai/sdk 1.10 and openai 7.57
+ * read 2026-11-24 with the types of @anthropic-ai/sdk 1.13 and openai 7.57
  */
 import { Refused } from '../field-checks.ts';
 import { choiceToChat, toolsToChat } from './messages-to-chat-tools.ts';

@@ -25,20 +25,18 @@ export function turnsToChat(system: unknown, turns: unknown): readonly Json[] {
     if (!ROLES.has(turn.role)) throw noCounterpart(`${at}.role`, OTHER, 'use the roles user, assistant and system');
     refuseOthers(turn, MESSAGE, at, OTHER);
     if (turn.role === 'assistant') return [assistantMessage(turn.content, `${at}.content`)];
-    return turn.role === 'user'
-      ? userMessages(turn.content, `${at}.content`)
-      : textMessage('system', turn.content, `${at}.content`);
+    return turn.role === 'user' ? userMessages(turn.content, `${at}.content`) : systemMessages(turn.content, `${at}.content`);
   });
   if (list.at(-1)?.role === 'assistant') {
     const message = `The last message may not be the assistant's: ${OTHER}, which serves this model, does not go on with its words`;
     throw new Refused(`messages[${list.length - 1}].role`, message);
   }
-  return [...textMessage('system', system, 'system'), ...messages];
+  return [...systemMessages(system, 'system'), ...messages];
 }
 
-function textMessage(role: 'system', content: unknown, at: string): readonly Json[] {
+function systemMessages(content: unknown, at: string): readonly Json[] {
   const parts = contentParts(content, at, false);
-  return parts.length === 0 ? [] : [{ role, content: shortest(parts) }];
+  return parts.length === 0 ? [] : [{ role: 'system', content: shortest(parts) }];
 }
 
 function userMessages(content: unknown, at: string): readonly Json[] {

@@ -3,13 +3,15 @@ import type { Provider } from '../policy.ts';
 import type { Api, ApiName, Translation } from './api.ts';
 import { COUNT_TOKENS, MESSAGES } from './anthropic-messages.ts';
 import { CHAT_COMPLETIONS } from './chat-completions.ts';
+import { CHAT_TO_MESSAGES } from './chat-to-messages.ts';
 import { EMBEDDINGS } from './embeddings.ts';
+import { MESSAGES_TO_CHAT } from './messages-to-chat.ts';
 import { RESPONSES } from './responses.ts';
 
 /** In the order in which messages name them. The gateway serves these paths, and no other path reaches a provider. */
 export const APIS: readonly Api[] = [CHAT_COMPLETIONS, RESPONSES, EMBEDDINGS, MESSAGES, COUNT_TOKENS];
 
-const TRANSLATIONS: readonly Translation[] = [];
+const TRANSLATIONS: readonly Translation[] = [CHAT_TO_MESSAGES, MESSAGES_TO_CHAT];
 
 /** How a call goes on to a provider: as it is, or translated. */
 export interface Passage {

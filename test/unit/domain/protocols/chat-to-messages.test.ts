@@ -334,3 +334,9 @@ test.each([
 ])('the error %j is told as %j', (given, told) => {
   expect(CHAT_TO_MESSAGES.error(given, 400)).toEqual(told);
 });
+
+test('what is no message is told as the error that it is', () => {
+  expect(CHAT_TO_MESSAGES.answer({ type: 'error', error: { type: 'api_error', message: 'Broke' } }, TOLD)).toEqual({
+    error: { message: 'Broke', type: 'api_error', param: null, code: null },
+  });
+});

@@ -286,3 +286,10 @@ test.each([
 ])('status %i with %j is told as %s', (status, body, type, message, details) => {
   expect(MESSAGES_TO_CHAT.error(body, status)).toEqual({ type: 'error', error: { type, message, details } });
 });
+
+test('what is no completion is told as the error that it is', () => {
+  expect(MESSAGES_TO_CHAT.answer({ error: { message: 'Broke', code: 'server_error' } }, TOLD)).toEqual({
+    type: 'error',
+    error: { type: 'api_error', message: 'Broke', details: { error_code: 'server_error' } },
+  });
+});
