@@ -429,3 +429,51 @@ describe('an Anthropic caller on a target that only serves chat completions', ()
     expect([gpt.asked.length, made.payments.holds.length]).toEqual([0, 0]);
   });
 });
+
+describe('an image', () => {
+  const PNG = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';
+  const address = `data:image/png;base64,${PNG}`;
+
+  test("of an OpenAI caller comes to a target that only serves messages as Anthropic's", async () => {
+    claude.script = { answer: MESSAGE };
+    const content = [
+      { type: 'text' as const, text: 'What weather is this?' },
+      { type: 'image_url' as const, image_url: { url: address } },
+      { type: 'image_url' as const, image_url: { url: 'https://example.com/sky.png', detail: 'low' as const } },
+    ];
+    await openai.chat.completions.create({ ...CHAT, messages: [{ role: 'user', content }] });
+    expect(claude.asked[0]?.body.messages).toEqual([
+      {
+        role: 'user',
+        content: [
+          { type: 'text', text: 'What weather is this?' },
+          { type: 'image', source: { type: 'base64', media_type: 'image/png', data: PNG } },
+          { type: 'image', source: { type: 'url', url: 'https://example.com/sky.png' } },
+        ],
+      },
+    ]);
+    await made.payments.settled(1);
+  });
+
+  test("of an Anthropic caller comes to a target that only serves chat completions as OpenAI's", async () => {
+    gpt.script = { answer: COMPLETION };
+    const content = [
+      { type: 'text' as const, text: 'What weather is this?' },
+      { type: 'image' as const, source: { type: 'base64' as const, media_type: 'image/png' as const, data: PNG } },
+      { type: 'image' as const, source: { type: 'url' as const, url: 'https://example.com/sky.png' } },
+    ];
+    await anthropic.messages.create({ ...ASK, messages: [{ role: 'user', content }] });
+    expect(gpt.asked[0]?.body.messages).toEqual([
+      { role: 'system', content: 'Be brief.' },
+      {
+        role: 'user',
+        content: [
+          { type: 'text', text: 'What weather is this?' },
+          { type: 'image_url', image_url: { url: address } },
+          { type: 'image_url', image_url: { url: 'https://example.com/sky.png' } },
+        ],
+      },
+    ]);
+    await made.payments.settled(1);
+  });
+});
