@@ -136,7 +136,11 @@ function tiersOf(prices: readonly ModelPrice[]): PriceTier[] {
         ]),
       ),
       outputPicoUsd: dearest(() => OUTPUT_KEYS, aboveInputTokens),
-      ...cacheWriteRates(inputPicoUsd, cacheWrite, dearest(() => ['cache_write_1h_mtok'], aboveInputTokens)),
+      ...cacheWriteRates(
+        inputPicoUsd,
+        cacheWrite,
+        dearest(() => ['cache_write_1h_mtok'], aboveInputTokens),
+      ),
     };
   });
 }
