@@ -2,6 +2,7 @@
 import { Logger } from '@aws-lambda-powertools/logger';
 import { DynamoAlertLog } from './adapters/dynamodb/alert-log.ts';
 import { createDynamoClient } from './adapters/dynamodb/client.ts';
+import { DynamoHealthStore } from './adapters/dynamodb/health-store.ts';
 import { DynamoKeyStore } from './adapters/dynamodb/key-store.ts';
 import { DynamoLedgerStore } from './adapters/dynamodb/ledger-store.ts';
 import { DynamoRateStore } from './adapters/dynamodb/rate-store.ts';
@@ -12,6 +13,7 @@ import { AlertDesk } from './application/alert-desk.ts';
 import type { Persistence } from './application/persistence.ts';
 import type { KeyStore, LedgerStore, PolicySource } from './application/ports.ts';
 import { RateLimiter } from './application/rate-limiter.ts';
+import type { HealthStore } from './application/ports-health.ts';
 import type { Environment } from './environment.ts';
 import { fromParameters } from './policy/parameters.ts';
 
@@ -26,6 +28,7 @@ export interface Stage {
   readonly store: LedgerStore;
   readonly keys: KeyStore;
   readonly rates: RateLimiter;
+  readonly health: HealthStore;
   readonly alerts: AlertDesk;
   readonly policies: PolicySource;
   readonly persistence: Persistence;
@@ -75,7 +78,8 @@ export function createStage(environment: Environment, logger: Logger): Stage {
     },
   });
   const rates = new RateLimiter(new DynamoRateStore(table), persistence);
-  return { store, keys: new DynamoKeyStore(table), rates, alerts, policies, persistence, log };
+  const health = new DynamoHealthStore(table);
+  return { store, keys: new DynamoKeyStore(table), rates, health, alerts, policies, persistence, log };
 }
 
 function stageLog(logger: Logger): StageLog {

@@ -21,10 +21,12 @@ import {
   dispatch,
   settleSafely,
 } from './dispatch.ts';
+import { type Rerouted, rerouteNearLimit } from './budget-reroute.ts';
 import type { Statement } from './payments.ts';
-import { priceTargets } from './priced-targets.ts';
+import { type PricedTargets, priceTargets } from './priced-targets.ts';
 import { type ProviderBody, ProviderBodyError } from './ports-provider.ts';
 import type { Admission, RateFigures, RateLimiter } from './rate-limiter.ts';
+import { type Ordered, goesByHealth } from './route-health.ts';
 import { EventTooLargeError, StreamMeter } from './stream-meter.ts';
 import { translateAnswer, translateStream } from './translated-answer.ts';
 
@@ -69,6 +71,8 @@ export type CallFailure =
 /** What the headers of an answer say. */
 export interface CallFacts {
   readonly route?: string;
+  /** The route that was asked for, where a budget near its limit led to another. */
+  readonly reroutedFrom?: string;
   readonly provider?: string;
   readonly attempts: number;
   /** All attempts together; of a stream, only what the failed ones before it cost. */
@@ -110,21 +114,24 @@ export async function completeCall(deps: CallDeps, request: CallRequest): Promis
     const code = resolved.reason === 'not_found' ? 'model_not_found' : 'model_not_allowed';
     return { kind: 'failed', failure: { code, model: fields.model }, facts: { attempts: 0, costNanoUsd: 0n } };
   }
-  const { route } = resolved;
-  const { priced, problem } = priceTargets(request, route, deps.clock.now());
+  const { route, priced, problem, reroutedFrom } = targetsOf(deps, request, resolved.route);
   if (priced.length === 0) {
     const failure: CallFailure =
       problem === undefined ? { code: 'price_unknown', model: route.model } : { code: 'not_servable', problem };
     return { kind: 'failed', failure, facts: { route: route.model, attempts: 0, costNanoUsd: 0n } };
   }
-  const candidates = orderCandidates(route, priced, deps.roundRobin);
+  const { candidates, probe }: Ordered<PricedTarget> = goesByHealth(route)
+    ? await deps.health.order(route, priced, deps.roundRobin)
+    : { candidates: orderCandidates(route, priced, deps.roundRobin) };
   const tooLarge = beyondAnyMinute(group, candidates[0]);
-  if (tooLarge !== undefined)
+  if (tooLarge !== undefined) {
+    if (probe !== undefined) deps.health.endProbe(probe);
     return {
       kind: 'failed',
       failure: { code: 'not_servable', problem: tooLarge },
       facts: { route: route.model, attempts: 0, costNanoUsd: 0n },
     };
+  }
   let statement: Promise<Statement | undefined> | undefined;
   const job: Dispatch = {
     ...request,
@@ -132,7 +139,7 @@ export async function completeCall(deps: CallDeps, request: CallRequest): Promis
     candidates,
     admission: admit(deps, group, candidates[0]),
     wantsStream: fields.stream,
-    detail: entryDetail(request, route),
+    detail: entryDetail(request, route, reroutedFrom),
     // Only now: figures for headers must not delay the call that they describe.
     onSent: () => {
       statement ??= readFigures(deps, request);
@@ -140,8 +147,9 @@ export async function completeCall(deps: CallDeps, request: CallRequest): Promis
     limits: deps.limits,
   };
   const { outcome, attempts, chargedNanoUsd, lastProvider } = await dispatch(deps, job);
+  if (probe !== undefined) deps.health.endProbe(probe);
   const rates = job.admission && figuresOf(await job.admission);
-  const facts = { route: route.model, provider: lastProvider, attempts, costNanoUsd: chargedNanoUsd, rates, statement };
+  const facts = { route: route.model, reroutedFrom, provider: lastProvider, attempts, costNanoUsd: chargedNanoUsd, rates, statement };
   if (!outcome.ok) {
     return { kind: 'failed', failure: outcome.failure, facts, settled: countFailure(job, outcome.failure) };
   }
@@ -190,6 +198,17 @@ function tokensOf({ inputTokens, outputTokens }: Pick<Usage, 'inputTokens' | 'ou
 
 function figuresOf(admission: Admission): RateFigures | undefined {
   return admission.kind === 'unavailable' ? undefined : admission.figures;
+}
+
+/** The targets of the cheaper route where a budget says so and it can serve the request, else of the one asked for. */
+function targetsOf(deps: CallDeps, request: CallRequest, asked: Route): Rerouted & PricedTargets {
+  const now = deps.clock.now();
+  const cheaper = rerouteNearLimit(deps.payments, request, asked);
+  if (cheaper !== undefined) {
+    const targets = priceTargets(request, cheaper.route, now);
+    if (targets.priced.length > 0) return { ...cheaper, ...targets };
+  }
+  return { route: asked, ...priceTargets(request, asked, now) };
 }
 
 async function readFigures(deps: CallDeps, { policy, group, userId }: CallRequest): Promise<Statement | undefined> {
@@ -325,7 +344,7 @@ function isEncoded(headers: ReadonlyMap<string, string>): boolean {
   return encoding !== '' && encoding !== 'identity';
 }
 
-function entryDetail(request: CallRequest, route: Route): EntryDetail {
+function entryDetail(request: CallRequest, route: Route, reroutedFrom: string | undefined): EntryDetail {
   const { unlisted } = request.fields;
   return {
     requestId: request.requestId,
@@ -333,6 +352,7 @@ function entryDetail(request: CallRequest, route: Route): EntryDetail {
     user: request.userId,
     keyId: request.keyId,
     route: route.model,
+    reroutedFrom,
     purpose: 'traffic',
     tags: request.tags,
     unlistedFields: unlisted.length > 0 ? unlisted.slice(0, 20) : undefined,

@@ -11,10 +11,12 @@ import { type Held, LedgerUnavailableError, type Payments } from './payments.ts'
 import type { Clock } from './ports.ts';
 import type { Log, ProviderClient } from './ports-provider.ts';
 import type { Admission, RateRefusal } from './rate-limiter.ts';
+import { type RouteHealth, goesByHealth } from './route-health.ts';
 
 export interface DispatchDeps {
   readonly payments: Payments;
   readonly providers: ProviderClient;
+  readonly health: RouteHealth;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -65,18 +67,37 @@ export interface Dispatched {
   readonly lastProvider?: string;
 }
 
+/** The longest that a request waits because every provider asked it to. */
+const LONGEST_WAIT_MS = 10_000;
+
+/** A target that failed and said when it would serve again. */
+interface Asked {
+  readonly candidate: PricedTarget;
+  readonly retryAfterSeconds: number;
+  readonly dueEpochMs: number;
+}
+
 /** Tries the candidates until one answers, the fallback ends or the money does. */
 export async function dispatch(deps: DispatchDeps, job: Dispatch): Promise<Dispatched> {
   const reports: AttemptReport[] = [];
   const refusals: MoneyRefusal[] = [];
-  const retryAfters: number[] = [];
+  const asked: Asked[] = [];
+  const queue = [...job.candidates];
+  const mostAttempts = Math.max(1, job.route.fallback.attempts);
+  let hasWaited = false;
   let attempts = 0;
   let chargedNanoUsd = 0n;
   let lastProvider: string | undefined;
   const end = (outcome: Dispatched['outcome']): Dispatched => ({ outcome, attempts, chargedNanoUsd, lastProvider });
 
-  for (const candidate of job.candidates) {
-    if (attempts >= Math.max(1, job.route.fallback.attempts)) break;
+  const next = async (): Promise<PricedTarget | undefined> => {
+    const candidate = queue.shift();
+    if (candidate !== undefined || hasWaited || asked.length < attempts || attempts >= mostAttempts) return candidate;
+    hasWaited = true;
+    return await firstDue(deps, job, asked);
+  };
+  for (let candidate = await next(); candidate !== undefined; candidate = await next()) {
+    if (attempts >= mostAttempts) break;
     const deadlineEpochMs = job.startedEpochMs + candidate.provider.timeoutMs.total;
     if (attempts > 0 && deps.clock.now() >= deadlineEpochMs) {
       reports.push({ provider: candidate.target.provider, model: candidate.target.model, reason: 'timeout' });
@@ -101,7 +122,9 @@ export async function dispatch(deps: DispatchDeps, job: Dispatch): Promise<Dispa
     attempts += 1;
     lastProvider = candidate.target.provider;
     const detail = detailOf(job, candidate, attempts);
+    const sentAtEpochMs = deps.clock.now();
     const result = await sendHeld(deps, job, candidate, hold.held, detail, deadlineEpochMs);
+    noteHealth(deps, job, candidate, result, sentAtEpochMs, attempts > 1 ? deadlineEpochMs : undefined);
     if (result.kind !== 'failed') return end({ ok: true, won: { held: hold.held, candidate, attempt: attempts, result } });
 
     const charge = failureCharge(job.policy, candidate, result);
@@ -116,10 +139,51 @@ export async function dispatch(deps: DispatchDeps, job: Dispatch): Promise<Dispa
     // Awaited: its hold must not stand in the way of the next one.
     await settleSafely(deps, hold.held, charge.nanoUsd, { ...detail, ...charge.detail });
     reports.push(result.report);
-    if (result.retryAfterSeconds !== undefined) retryAfters.push(result.retryAfterSeconds);
+    const { retryAfterSeconds } = result;
+    if (retryAfterSeconds !== undefined) {
+      asked.push({ candidate, retryAfterSeconds, dueEpochMs: deps.clock.now() + retryAfterSeconds * 1_000 });
+    }
     if (!job.route.fallback.on.includes(result.trigger)) break;
   }
-  return end({ ok: false, failure: allFailed(attempts, reports, refusals, retryAfters) });
+  return end({ ok: false, failure: allFailed(attempts, reports, refusals, asked) });
+}
+
+/** The target that is free first, once it is: undefined when that is too long to wait for. */
+async function firstDue(deps: DispatchDeps, job: Dispatch, asked: readonly Asked[]): Promise<PricedTarget | undefined> {
+  const [first] = asked.toSorted((a, b) => a.dueEpochMs - b.dueEpochMs);
+  if (first === undefined) return undefined;
+  const waitMs = Math.max(0, first.dueEpochMs - deps.clock.now());
+  const endsEpochMs = job.startedEpochMs + first.candidate.provider.timeoutMs.total;
+  if (waitMs > LONGEST_WAIT_MS || deps.clock.now() + waitMs >= endsEpochMs) return undefined;
+  await deps.clock.sleep(waitMs);
+  return first.candidate;
+}
+
+/** Timers are late by more than this, and early by less. */
+const TIMER_SLACK_MS = 10;
+
+/**
+ * An attempt speaks for or against its target, but for a timeout that earlier attempts left too little time for.
+ * @param sharedDeadlineEpochMs when earlier attempts were made: where the whole call ends
+ */
+function noteHealth(
+  deps: DispatchDeps,
+  job: Dispatch,
+  { target }: PricedTarget,
+  result: SendResult,
+  sentAtEpochMs: number,
+  sharedDeadlineEpochMs = Number.POSITIVE_INFINITY,
+): void {
+  if (!goesByHealth(job.route)) return;
+  if (result.kind !== 'failed') {
+    // A refusal is fast and says nothing of how long an answer takes.
+    const isAnswer = result.kind === 'stream' || !result.free;
+    const latencyMs = isAnswer ? deps.clock.now() - sentAtEpochMs : undefined;
+    deps.health.note(job.route, target, { kind: 'answered', sentAtEpochMs, latencyMs });
+    return;
+  }
+  if (result.trigger === 'timeout' && deps.clock.now() + TIMER_SLACK_MS >= sharedDeadlineEpochMs) return;
+  deps.health.note(job.route, target, { kind: 'failed', sentAtEpochMs, retryAfterSeconds: result.retryAfterSeconds });
 }
 
 async function refusalOf(admission: Promise<Admission>): Promise<DispatchFailure | undefined> {
@@ -192,7 +256,7 @@ function allFailed(
   attempts: number,
   reports: readonly AttemptReport[],
   refusals: readonly MoneyRefusal[],
-  retryAfters: readonly number[],
+  asked: readonly Asked[],
 ): DispatchFailure {
   const refusal = refusals.find((candidate) => candidate.code === 'funds_reserved') ?? refusals[0];
   if (attempts === 0 && refusal !== undefined) return { code: 'money', refusal };
@@ -203,7 +267,8 @@ function allFailed(
       failed.length > 0 &&
       failed.every((report) => report.reason === 'timeout' || report.reason === 'connect_timeout' || report.status === 408),
     attempts: reports,
-    retryAfterSeconds: retryAfters.length > 0 ? Math.min(60, Math.max(1, Math.min(...retryAfters))) : undefined,
+    retryAfterSeconds:
+      asked.length > 0 ? Math.min(60, Math.max(1, Math.min(...asked.map((one) => one.retryAfterSeconds)))) : undefined,
   };
 }
 

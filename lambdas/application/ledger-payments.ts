@@ -50,6 +50,10 @@ interface WalletRefusal {
   readonly tell: () => Promise<void>;
 }
 
+/** What a routing rule goes by is at most this old, and read anew, beside a call, when it is half as old. */
+const PEEK_AGE_MS = 60_000;
+const PEEK_REFRESH_MS = 30_000;
+
 export class LedgerPayments implements Payments {
   private readonly builders = new WeakMap<Policy, ChainBuilder>();
   private readonly underWay = new Set<Promise<void>>();
@@ -100,6 +104,13 @@ export class LedgerPayments implements Payments {
 
   statement(policy: Policy, group: ConsumerGroup, userId: string, maxAgeMs: number): Promise<Statement | undefined> {
     return this.statements.find(policy, group, userId, maxAgeMs);
+  }
+
+  peek(policy: Policy, group: ConsumerGroup, userId: string): Statement | undefined {
+    if (this.statements.peek(policy, group, userId, PEEK_REFRESH_MS) === undefined) {
+      this.track(this.underWay, this.statements.find(policy, group, userId, PEEK_REFRESH_MS));
+    }
+    return this.statements.peek(policy, group, userId, PEEK_AGE_MS);
   }
 
   async idle(): Promise<void> {

@@ -47,6 +47,11 @@ export interface Payments {
   settle(held: Held, actualNanoUsd: NanoUsd, detail: EntryDetail): Promise<void>;
   /** What stands over a caller, from a snapshot at most `maxAgeMs` old; undefined when the store does not answer. */
   statement(policy: Policy, group: ConsumerGroup, userId: string, maxAgeMs: number): Promise<Statement | undefined>;
+  /**
+   * The same without waiting: from a snapshot at most 60 s old, undefined when there is none. Reads anew beside the call
+   * what grows old, so that the next one knows more.
+   */
+  peek(policy: Policy, group: ConsumerGroup, userId: string): Statement | undefined;
   /** Resolves when no settlement is under way. */
   idle(): Promise<void>;
 }
@@ -69,6 +74,8 @@ export interface PotStatement {
   /** A wallet's is all that was ever funded. */
   readonly limitNanoUsd: NanoUsd;
   readonly spentNanoUsd: NanoUsd;
+  /** Of a wallet: spent at its last top-up, from which its percent counts. */
+  readonly baseNanoUsd?: NanoUsd;
   readonly heldNanoUsd: NanoUsd;
   readonly leftNanoUsd: NanoUsd;
   /** false: it never refuses. */

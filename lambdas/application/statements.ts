@@ -47,22 +47,39 @@ export class Statements {
   async find(policy: Policy, group: ConsumerGroup, userId: string, maxAgeMs: number): Promise<Statement | undefined> {
     const now = this.persistence.clock.now();
     const { wallets, budgets } = callerPots(policy, group, userId, now);
-    const known = (pots: readonly Pot[]): readonly KeptView[] =>
-      pots
-        .map((pot) => this.kept.get(pot.key))
-        .filter((kept) => kept !== undefined)
-        .filter((kept) => isCurrent(kept, policy, now, maxAgeMs));
-    const [keptWallets, keptBudgets] = [known(wallets), known(budgets)];
-    if (keptWallets.length === wallets.length && keptBudgets.length === budgets.length) {
-      const readAt = [...keptWallets, ...keptBudgets].map((kept) => kept.readAtEpochMs);
-      return { wallets: keptWallets.map(viewIn), budgets: keptBudgets.map(viewIn), atEpochMs: Math.min(now, ...readAt) };
-    }
+    const kept = this.keptStatement(policy, wallets, budgets, now, maxAgeMs);
+    if (kept !== undefined) return kept;
     const name = `${group.name}\n${userId}`;
     const reading = this.reading.get(name);
     if (reading !== undefined) return reading;
     const started = this.read(policy, group, wallets, budgets).finally(() => this.reading.delete(name));
     this.reading.set(name, started);
     return started;
+  }
+
+  /** What is kept and at most so old, without a read. */
+  peek(policy: Policy, group: ConsumerGroup, userId: string, maxAgeMs: number): Statement | undefined {
+    const now = this.persistence.clock.now();
+    const { wallets, budgets } = callerPots(policy, group, userId, now);
+    return this.keptStatement(policy, wallets, budgets, now, maxAgeMs);
+  }
+
+  private keptStatement(
+    policy: Policy,
+    wallets: readonly Pot[],
+    budgets: readonly Pot[],
+    now: number,
+    maxAgeMs: number,
+  ): Statement | undefined {
+    const known = (pots: readonly Pot[]): readonly KeptView[] =>
+      pots
+        .map((pot) => this.kept.get(pot.key))
+        .filter((kept) => kept !== undefined)
+        .filter((kept) => isCurrent(kept, policy, now, maxAgeMs));
+    const [keptWallets, keptBudgets] = [known(wallets), known(budgets)];
+    if (keptWallets.length < wallets.length || keptBudgets.length < budgets.length) return undefined;
+    const readAt = [...keptWallets, ...keptBudgets].map((kept) => kept.readAtEpochMs);
+    return { wallets: keptWallets.map(viewIn), budgets: keptBudgets.map(viewIn), atEpochMs: Math.min(now, ...readAt) };
   }
 
   /** A settlement of this process moves kept figures on until they are read again. */
@@ -156,6 +173,7 @@ export function viewOf(pot: Pot, state: PotState | undefined, sums: LaneSums): P
     window: pot.window.kind,
     limitNanoUsd,
     spentNanoUsd,
+    ...(pot.kind === 'wallet' ? { baseNanoUsd: state?.baseNanoUsd ?? 0n } : {}),
     heldNanoUsd: sums.heldNanoUsd,
     leftNanoUsd: usableNanoUsd - spentNanoUsd - sums.heldNanoUsd,
     hard: pot.enforced,

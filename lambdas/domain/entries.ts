@@ -33,6 +33,8 @@ export interface EntryDetail {
   readonly user?: string;
   readonly keyId?: string;
   readonly route?: string;
+  /** The route that was asked for, where a budget near its limit led to `route`. */
+  readonly reroutedFrom?: string;
   readonly provider?: string;
   readonly model?: string;
   readonly attempt?: number;

@@ -116,10 +116,20 @@ export type FallbackTrigger = 'timeout' | 'rate_limit' | 'server_error' | 'provi
 export interface Route {
   readonly model: string;
   readonly aliases: readonly string[];
-  readonly strategy: 'ordered' | 'weighted_round_robin' | 'least_cost';
+  readonly strategy: 'ordered' | 'weighted_round_robin' | 'least_cost' | 'lowest_latency';
   readonly targets: readonly Target[];
+  /** `attempts`: most sends of one request. One more than there are targets allows a second try after a Retry-After. */
   readonly fallback: { readonly on: readonly FallbackTrigger[]; readonly attempts: number };
+  readonly cooldown?: Cooldown;
   readonly noFallbackReason?: string;
+  /** From this percent of any budget over the caller on, requests go to the route `use`. */
+  readonly whenBudgetAbove?: { readonly percent: number; readonly use: string };
+}
+
+/** A target that failed so often in a row is left alone for a while. */
+export interface Cooldown {
+  readonly afterFailures: number;
+  readonly forMs: number;
 }
 
 export interface Target {

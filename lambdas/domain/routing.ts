@@ -31,18 +31,17 @@ export function callableModels(policy: Policy, group: ConsumerGroup): readonly s
   return policy.routes.filter((route) => group.models.includes(route.model)).flatMap((route) => [route.model, ...route.aliases]);
 }
 
-interface Turn {
-  readonly signature: string;
-  readonly current: number[];
-}
+/** Sets of targets whose turns are remembered: every changed policy and every outage makes some. */
+const MOST_TURNS = 1_024;
 
 /**
  * Smooth weighted round robin: any run of consecutive picks as long as the sum of the weights holds every target
- * exactly as often as its weight says, and the picks of one target are spread out. Each process keeps its own turn; the
- * start offset keeps many fresh processes from all beginning with the same target.
+ * exactly as often as its weight says, and the picks of one target are spread out. Each set of targets has a turn of its
+ * own, so that one which is left out for a while neither starves nor skews the others. Each process keeps its own turns;
+ * the start offset keeps many fresh processes from all beginning with the same target.
  */
 export class RoundRobin {
-  private readonly turns = new Map<string, Turn>();
+  private readonly turns = new Map<string, number[]>();
   private readonly startFraction: () => number;
 
   /** @param startFraction uniform in [0, 1): where in its cycle a new route's turn begins */
@@ -53,16 +52,17 @@ export class RoundRobin {
   /** The index of the target whose turn it is. */
   next(routeName: string, targets: readonly Target[]): number {
     const weights = targets.map((target) => target.weight);
-    const signature = targets.map((target) => `${target.provider}/${target.model}=${target.weight}`).join(',');
-    let turn = this.turns.get(routeName);
-    if (turn?.signature !== signature) {
-      turn = { signature, current: weights.map(() => 0) };
+    const name = [routeName, ...targets.map((target) => `${target.provider}/${target.model}=${target.weight}`)].join('\n');
+    let turn = this.turns.get(name);
+    if (turn === undefined) {
+      turn = weights.map(() => 0);
       const total = weights.reduce((sum, weight) => sum + weight, 0);
       const skip = Math.floor(this.startFraction() * Math.min(total, 1_000));
-      for (let i = 0; i < skip; i += 1) advance(turn.current, weights);
-      this.turns.set(routeName, turn);
+      for (let i = 0; i < skip; i += 1) advance(turn, weights);
+      if (this.turns.size >= MOST_TURNS) this.turns.clear();
+      this.turns.set(name, turn);
     }
-    return advance(turn.current, weights);
+    return advance(turn, weights);
   }
 }
 
@@ -78,11 +78,24 @@ function advance(current: number[], weights: readonly number[]): number {
   return best;
 }
 
+/** What `lowest_latency` goes by. */
+export interface Speed {
+  /** Rolling time to the first byte; undefined: unknown, so it is tried. */
+  latencyMs(target: Target): number | undefined;
+  /** Uniform in [0, 1). */
+  fraction(): number;
+}
+
+/** Of this share of requests another target than the fastest is tried first, so that its figure stays true. */
+export const EXPLORED_SHARE = 0.05;
+const NOTHING_KNOWN: Speed = { latencyMs: () => undefined, fraction: () => 1 - Number.EPSILON };
+
 /** Puts a route's candidates into the order in which they are tried. The candidates come in the policy's order. */
 export function orderCandidates<T extends Candidate>(
   route: Route,
   candidates: readonly T[],
   roundRobin: RoundRobin,
+  speed: Speed = NOTHING_KNOWN,
 ): readonly T[] {
   switch (route.strategy) {
     case 'ordered':
@@ -97,7 +110,19 @@ export function orderCandidates<T extends Candidate>(
       );
       return [...candidates.slice(first), ...candidates.slice(0, first)];
     }
+    case 'lowest_latency':
+      return fastestFirst(candidates, speed);
     default:
       return route.strategy satisfies never;
   }
+}
+
+function fastestFirst<T extends Candidate>(candidates: readonly T[], speed: Speed): readonly T[] {
+  const timed = candidates.map((candidate) => ({ candidate, latencyMs: speed.latencyMs(candidate.target) ?? -1 }));
+  const ordered = timed
+    .toSorted((a, b) => (a.latencyMs < b.latencyMs ? -1 : a.latencyMs > b.latencyMs ? 1 : 0))
+    .map(({ candidate }) => candidate);
+  if (ordered.length < 2 || speed.fraction() >= EXPLORED_SHARE) return ordered;
+  const at = 1 + Math.floor(speed.fraction() * (ordered.length - 1));
+  return [...ordered.slice(at, at + 1), ...ordered.slice(0, at), ...ordered.slice(at + 1)];
 }

@@ -4,6 +4,7 @@ import { SecretsManagerSource } from '../adapters/secrets/secret-source.ts';
 import { sha256Fingerprint, systemClock, systemRandom } from '../adapters/system/system.ts';
 import { LedgerPayments } from '../application/ledger-payments.ts';
 import type { KeyStore, PolicySource, SecretSource } from '../application/ports.ts';
+import { RouteHealth } from '../application/route-health.ts';
 import type { GatewayEnvironment } from '../environment.ts';
 import { type Gateway, createGateway } from '../http/core.ts';
 import { type StageLog, createStage } from '../stage.ts';
@@ -23,7 +24,7 @@ export interface WiredGateway {
 
 /** Builds everything once. */
 export function wireGateway(environment: GatewayEnvironment, logger: Logger): WiredGateway {
-  const { store, keys, rates, alerts, policies, persistence, log } = createStage(environment, logger);
+  const { store, keys, rates, alerts, policies, persistence, log, ...stage } = createStage(environment, logger);
   const secrets = new SecretsManagerSource({
     prefix: environment.secretPrefix,
     clock: systemClock,
@@ -34,6 +35,7 @@ export function wireGateway(environment: GatewayEnvironment, logger: Logger): Wi
     const { HttpProvider } = await import('../adapters/providers/http-provider.ts');
     return new HttpProvider(secrets, log, manifest.version);
   });
+  const health = new RouteHealth({ store: stage.health, clock: systemClock, random: systemRandom, log });
   const core = createGateway({
     stage: environment.stage,
     version: manifest.version,
@@ -42,6 +44,7 @@ export function wireGateway(environment: GatewayEnvironment, logger: Logger): Wi
     payments,
     rates,
     providers: provider,
+    health,
     clock: systemClock,
     random: systemRandom,
     log,
@@ -49,24 +52,30 @@ export function wireGateway(environment: GatewayEnvironment, logger: Logger): Wi
   const gateway: Gateway = {
     async handle(request, info) {
       const { response, done } = await core.handle(request, info);
-      // Alerts come after the settlement, and Lambda freezes what still runs when the handler ends.
-      return { response, done: done.then(() => payments.idle()) };
+      // Alerts and health come after the settlement, and Lambda freezes what still runs when the handler ends.
+      return { response, done: done.then(async () => void (await Promise.all([payments.idle(), health.idle()]))) };
     },
   };
   const warm = async (): Promise<void> => {
     // First the calls, then the code that is read while they are under way.
-    const calls = warmUp(policies, keys, secrets, log);
+    const calls = warmUp(policies, keys, secrets, health, log);
     await provider.load();
     await calls;
   };
   return { gateway, warmUp: warm };
 }
 
-async function warmUp(policies: PolicySource, keys: KeyStore, secrets: SecretSource, log: StageLog): Promise<void> {
+async function warmUp(
+  policies: PolicySource,
+  keys: KeyStore,
+  secrets: SecretSource,
+  health: RouteHealth,
+  log: StageLog,
+): Promise<void> {
   const credentials = async (): Promise<void> => {
-    const { providers } = await policies.current();
-    const names = providers.flatMap(({ credential }) => (credential.kind === 'secret' ? [credential.name] : []));
-    await Promise.allSettled(names.map((name) => secrets.find(name)));
+    const policy = await policies.current();
+    const names = policy.providers.flatMap(({ credential }) => (credential.kind === 'secret' ? [credential.name] : []));
+    await Promise.allSettled([...names.map((name) => secrets.find(name)), health.warmUp(policy)]);
   };
   const work = async (): Promise<void> => {
     for (const result of await Promise.allSettled([credentials(), keys.find(NO_KEY)])) {

@@ -7,6 +7,7 @@ import type { Payments } from '../application/payments.ts';
 import type { Clock, KeyStore, PolicySource, Random } from '../application/ports.ts';
 import type { Log, ProviderClient } from '../application/ports-provider.ts';
 import type { RateLimiter } from '../application/rate-limiter.ts';
+import type { RouteHealth } from '../application/route-health.ts';
 import type { Api } from '../domain/protocols/api.ts';
 import { APIS } from '../domain/protocols/registry.ts';
 import { RoundRobin } from '../domain/routing.ts';
@@ -30,6 +31,7 @@ export interface GatewayDeps {
   readonly payments: Payments;
   readonly rates: RateLimiter;
   readonly providers: ProviderClient;
+  readonly health: RouteHealth;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;

@@ -60,6 +60,7 @@ export async function handleCall(
       group: caller.group.name,
       keyId: caller.keyId,
       route: facts.route,
+      reroutedFrom: facts.reroutedFrom,
       provider: facts.provider,
       attempts: facts.attempts,
       status,
@@ -102,6 +103,7 @@ async function setFacts(
   if (facts.reservedNanoUsd === undefined) headers.set('x-tollgate-cost-usd', formatUsd(facts.costNanoUsd));
   else headers.set('x-tollgate-reserved-usd', formatUsd(facts.reservedNanoUsd));
   if (facts.route !== undefined) headers.set('x-tollgate-route', printable(facts.route));
+  if (facts.reroutedFrom !== undefined) headers.set('x-tollgate-rerouted-from', printable(facts.reroutedFrom));
   if (facts.provider !== undefined) headers.set('x-tollgate-provider', printable(facts.provider));
   headers.set('x-tollgate-attempts', String(facts.attempts));
   if (unlisted.length > 0) headers.set('x-tollgate-unlisted-fields', unlisted.slice(0, limits.unlistedFields).join(','));

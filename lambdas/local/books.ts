@@ -1,6 +1,7 @@
 /** What stands on one stage's table: the ledger, its keys and its alerts. Made from a table's name, and from no other stage's. */
 import type { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
 import { DynamoAlertLog } from '../adapters/dynamodb/alert-log.ts';
+import { DynamoHealthStore } from '../adapters/dynamodb/health-store.ts';
 import { DynamoKeyStore } from '../adapters/dynamodb/key-store.ts';
 import { DynamoLedgerStore } from '../adapters/dynamodb/ledger-store.ts';
 import { DynamoRateStore } from '../adapters/dynamodb/rate-store.ts';
@@ -9,6 +10,7 @@ import { AlertDesk, type Reporter } from '../application/alert-desk.ts';
 import type { Persistence } from '../application/persistence.ts';
 import type { AlertLog, AlertPublisher, KeyStore, LedgerStore } from '../application/ports.ts';
 import { RateLimiter } from '../application/rate-limiter.ts';
+import type { HealthStore } from '../application/ports-health.ts';
 
 export interface BooksOptions {
   readonly client: DynamoDBDocumentClient;
@@ -21,6 +23,7 @@ export interface Books {
   readonly store: LedgerStore;
   readonly keys: KeyStore;
   readonly rates: RateLimiter;
+  readonly health: HealthStore;
   readonly alertLog: AlertLog;
   readonly desk: AlertDesk;
   readonly persistence: Persistence;
@@ -41,6 +44,7 @@ export function openBooks({ client, tableName, publisher, reporter }: BooksOptio
     store,
     keys: new DynamoKeyStore({ client, tableName }),
     rates: new RateLimiter(new DynamoRateStore({ client, tableName }), persistence),
+    health: new DynamoHealthStore({ client, tableName }),
     alertLog,
     desk: new AlertDesk({ store, publisher, log: alertLog, persistence, reporter }),
     persistence,

@@ -5,6 +5,7 @@ import { sha256Fingerprint } from '../adapters/system/system.ts';
 import { Keeper } from '../application/keeper.ts';
 import { LedgerPayments } from '../application/ledger-payments.ts';
 import type { SecretSource } from '../application/ports.ts';
+import { RouteHealth } from '../application/route-health.ts';
 import { TopUpMismatchError, Wallets } from '../application/wallets.ts';
 import { formatUsd } from '../domain/money.ts';
 import type { Policy } from '../domain/policy.ts';
@@ -38,6 +39,7 @@ export class LocalStage {
   readonly books: Books;
   private readonly payments: LedgerPayments;
   private readonly providers: HttpProvider;
+  private readonly health: RouteHealth;
   private readonly options: LocalStageOptions;
   private server: NodeServer | undefined;
   private loop: KeeperLoop | undefined;
@@ -58,6 +60,7 @@ export class LocalStage {
       holdSeconds,
     });
     this.providers = new HttpProvider(secrets, reporter, version);
+    this.health = new RouteHealth({ store: this.books.health, ...persistence, log: reporter });
   }
 
   /** Puts each wallet's monthly plan into it as demo money, once in the life of the home. */
@@ -82,7 +85,7 @@ export class LocalStage {
    * @throws LocalError when the port cannot be had
    */
   async open(port: number, option: string): Promise<NodeServer> {
-    const { policy, books, payments, providers, options } = this;
+    const { policy, books, payments, providers, health, options } = this;
     const policies = fixedPolicy(policy);
     const { clock, random } = books.persistence;
     const { version, holdSeconds } = options;
@@ -95,6 +98,7 @@ export class LocalStage {
       payments,
       rates: books.rates,
       providers,
+      health,
       clock,
       random,
       log,
@@ -119,7 +123,7 @@ export class LocalStage {
     const passOver = this.loop?.stop();
     await this.server?.stop(graceMs);
     const windUpMs = graceMs > 0 ? WIND_UP_MS : HURRIED_MS;
-    await withinMs(Promise.all([this.payments.idle(), passOver]), windUpMs);
+    await withinMs(Promise.all([this.payments.idle(), this.health.idle(), passOver]), windUpMs);
     await withinMs(this.providers.close(), windUpMs);
   }
 }

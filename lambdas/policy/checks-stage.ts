@@ -18,10 +18,15 @@ export const DEFAULT_THRESHOLDS: readonly ThresholdInFile[] = [
 ];
 
 /** How many targets a route tries for one request. */
+function triedTargetsOf(route: RouteInFile): number {
+  return Math.min(attemptsOf(route), route.targets.length);
+}
+
+/** How often a route sends one request at most: each target once, and once more when all of them asked to wait. */
 export function attemptsOf(route: RouteInFile): number {
   if (route.fallback === undefined) return route.no_fallback_reason === undefined ? route.targets.length : 1;
   if (route.fallback.on?.length === 0) return 1;
-  return Math.min(route.fallback.attempts ?? route.targets.length, route.targets.length);
+  return Math.min(route.fallback.attempts ?? route.targets.length, route.targets.length + 1);
 }
 
 /** Runs the rules that depend on what the stage is for. */
@@ -53,7 +58,7 @@ export function checkStageRules(file: PolicyFile, findings: Findings): void {
     );
   }
   for (const [index, route] of file.routes.entries()) {
-    if (attemptsOf(route) > 1 || route.no_fallback_reason !== undefined) continue;
+    if (triedTargetsOf(route) > 1 || route.no_fallback_reason !== undefined) continue;
     const message = `route ${route.model} has neither a fallback nor a stated reason for none`;
     findings.error(['routes', index], message, 'add a second target and fallback, or no_fallback_reason: …');
   }

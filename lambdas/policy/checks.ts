@@ -2,6 +2,7 @@
 import { checkEndpoints } from './endpoints.ts';
 import type { Findings } from './findings.ts';
 import { type PathStep, nearest } from './problems.ts';
+import { checkRouteHealth, checkReroute } from './checks-routing.ts';
 import { durationMs } from './schema-fields.ts';
 import type { PolicyFile, ProviderInFile, RouteInFile, ThresholdInFile } from './schema.ts';
 
@@ -18,7 +19,11 @@ export function checkMeaning(file: PolicyFile, deployed: boolean, findings: Find
   checkAlerts(file, findings);
   checkEndpoints(file.providers, deployed, findings);
   for (const [index, provider] of file.providers.entries()) checkTimeouts(provider, index, findings);
-  for (const [index, route] of file.routes.entries()) checkRoute(route, index, findings);
+  for (const [index, route] of file.routes.entries()) {
+    checkRoute(route, index, findings);
+    checkRouteHealth(route, index, findings);
+    checkReroute(file.routes, index, findings);
+  }
   checkKeys(file, deployed, findings);
 }
 
@@ -241,9 +246,10 @@ function checkRoute(route: RouteInFile, index: number, findings: Findings): void
     findings.warn(['routes', index, 'targets', at, 'weight'], `a weight has no effect on a route that is ${strategy}`);
   }
   const attempts = route.fallback?.attempts;
-  if (attempts !== undefined && attempts > route.targets.length) {
+  if (attempts !== undefined && attempts > route.targets.length + 1) {
     const targets = route.targets.length === 1 ? '1 target' : `${route.targets.length} targets`;
-    const message = `route ${route.model} has ${targets}: each is tried once, so ${attempts} attempts are ${route.targets.length}`;
+    const most = route.targets.length + 1;
+    const message = `route ${route.model} has ${targets}: each is tried once, and one more time when all asked to wait, so ${attempts} attempts are ${most}`;
     findings.warn(['routes', index, 'fallback', 'attempts'], message);
   }
   if (route.fallback !== undefined && route.no_fallback_reason !== undefined && route.targets.length > 1) {

@@ -131,15 +131,19 @@ function credentialOf(credential: ProviderInFile['credential']): Credential {
 }
 
 function routeOf(route: RouteInFile): Route {
-  const { strategy = 'ordered' } = route;
-  if (strategy === 'lowest_latency') throw new RangeError('lowest_latency is not enforced by this version');
+  const { strategy = 'ordered', cooldown, when_budget_above: near } = route;
   return {
     model: route.model,
     aliases: route.aliases ?? [],
     strategy,
     targets: route.targets.map(({ provider, model, weight = 1 }) => ({ provider, model, weight })),
     fallback: { on: route.fallback?.on ?? ALL_TRIGGERS, attempts: attemptsOf(route) },
+    ...given(
+      'cooldown',
+      cooldown === undefined ? undefined : { afterFailures: cooldown.after_failures, forMs: durationMs(cooldown.for) },
+    ),
     ...given('noFallbackReason', route.no_fallback_reason),
+    ...given('whenBudgetAbove', near === undefined ? undefined : { percent: near.percent, use: near.use }),
   };
 }
 

@@ -3,6 +3,7 @@ import type {
   AlertSettings,
   Budget,
   ConsumerGroup,
+  Cooldown,
   CostTracking,
   Credential,
   Policy,
@@ -104,13 +105,15 @@ const price = record<Price>({
 const route = record<Route>({
   model: name,
   aliases: list(name),
-  strategy: oneOf('ordered', 'weighted_round_robin', 'least_cost'),
+  strategy: oneOf('ordered', 'weighted_round_robin', 'least_cost', 'lowest_latency'),
   targets: list(record<Target>({ provider: longKeyName, model: name, weight: whole(1) }), 1),
   fallback: record<Route['fallback']>({
     on: list(oneOf('timeout', 'rate_limit', 'server_error', 'provider_budget')),
     attempts: whole(1),
   }),
+  cooldown: optional(record<Cooldown>({ afterFailures: whole(1), forMs: whole(1) })),
   noFallbackReason: optional(phrase),
+  whenBudgetAbove: optional(record<NonNullable<Route['whenBudgetAbove']>>({ percent: whole(1), use: name })),
 });
 
 /** Decodes the part `settings`. */

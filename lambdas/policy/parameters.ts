@@ -244,6 +244,7 @@ function checkReferences(policy: Policy): void {
   }
   for (const route of policy.routes) {
     for (const target of route.targets) refer(providers, target.provider, `routes/${route.model}`);
+    if (route.whenBudgetAbove !== undefined) refer(routes, route.whenBudgetAbove.use, `routes/${route.model}`);
   }
   if (policy.defaultRoute !== undefined) refer(routes, policy.defaultRoute, 'settings.defaultRoute');
   if (policy.evaluations !== undefined) refer(wallets, policy.evaluations.walletTeamId, 'settings.evaluations');

@@ -77,7 +77,12 @@ function route(name: string, providers: readonly string[]): fc.Arbitrary<Route> 
     {
       model: fc.constant(name),
       aliases: fc.array(model, { maxLength: 3 }),
-      strategy: fc.constantFrom('ordered' as const, 'weighted_round_robin' as const, 'least_cost' as const),
+      strategy: fc.constantFrom(
+        'ordered' as const,
+        'weighted_round_robin' as const,
+        'least_cost' as const,
+        'lowest_latency' as const,
+      ),
       targets: fc.array(
         fc.record({ provider: fc.constantFrom(...providers), model, weight: fc.integer({ min: 1, max: 1000 }) }),
         {
@@ -90,6 +95,11 @@ function route(name: string, providers: readonly string[]): fc.Arbitrary<Route> 
         attempts: fc.integer({ min: 1, max: 4 }),
       }),
       noFallbackReason: phrase,
+      whenBudgetAbove: fc.record({ percent: fc.integer({ min: 1, max: 100 }), use: fc.constant(name) }),
+      cooldown: fc.record({
+        afterFailures: fc.integer({ min: 1, max: 1_000 }),
+        forMs: fc.integer({ min: 1_000, max: 3_600_000 }),
+      }),
     },
     { requiredKeys: ['model', 'aliases', 'strategy', 'targets', 'fallback'] },
   );

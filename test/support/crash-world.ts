@@ -22,6 +22,8 @@ import { formatUsd } from '../../lambdas/domain/money.ts';
 import type { ConsumerGroup, Policy } from '../../lambdas/domain/policy.ts';
 import { CHAT_COMPLETIONS } from '../../lambdas/domain/protocols/chat-completions.ts';
 import { RoundRobin } from '../../lambdas/domain/routing.ts';
+import { MemoryHealthStore } from '../../lambdas/adapters/memory/health-store.ts';
+import { RouteHealth } from '../../lambdas/application/route-health.ts';
 import { parseRequest } from '../../lambdas/http/json-document.ts';
 import { LIMITS } from '../../lambdas/http/limits.ts';
 import {
@@ -150,7 +152,8 @@ export class World {
     const providers = tracedProvider({ send: (call) => this.answer(call) }, tracer);
     const limits = { answerBytes: LIMITS.answerBytes, errorBytes: LIMITS.errorBytes, eventBytes: LIMITS.eventBytes };
     const rates = new RateLimiter(tracedRates(this.rates, tracer), persistence);
-    const deps = { payments, rates, providers, clock, log: reporter, roundRobin: new RoundRobin(() => 0), limits };
+    const health = new RouteHealth({ store: new MemoryHealthStore(), ...persistence, log: reporter });
+    const deps = { payments, rates, providers, health, clock, log: reporter, roundRobin: new RoundRobin(() => 0), limits };
     let chats = 0;
     return {
       tracer,
@@ -244,6 +247,10 @@ export class RecordedPayments implements Payments {
 
   statement(policy: Policy, group: ConsumerGroup, userId: string, maxAgeMs: number): Promise<Statement | undefined> {
     return this.ledger.statement(policy, group, userId, maxAgeMs);
+  }
+
+  peek(policy: Policy, group: ConsumerGroup, userId: string): Statement | undefined {
+    return this.ledger.peek(policy, group, userId);
   }
 
   idle(): Promise<void> {

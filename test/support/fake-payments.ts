@@ -46,6 +46,14 @@ export class FakePayments implements Payments {
     return this.onStatement();
   }
 
+  /** What a routing rule sees. */
+  onPeek: () => Statement | undefined = () => undefined;
+
+  peek(): Statement | undefined {
+    this.events.push('peek');
+    return this.onPeek();
+  }
+
   idle(): Promise<void> {
     return Promise.resolve();
   }

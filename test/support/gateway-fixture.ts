@@ -1,6 +1,7 @@
 /** A gateway in memory with fake money: policy, key, log and the clock of the machine. */
 import { createHash, randomBytes } from 'node:crypto';
 import { MemoryRateStore } from '../../lambdas/adapters/memory/rate-store.ts';
+import type { Payments } from '../../lambdas/application/payments.ts';
 import type { ApiKey, Clock, KeyStore, Random } from '../../lambdas/application/ports.ts';
 import type { RateStore } from '../../lambdas/application/ports-rates.ts';
 import type { Log, ProviderClient } from '../../lambdas/application/ports-provider.ts';
@@ -11,6 +12,9 @@ import type { ConsumerGroup, Policy, Provider, Route } from '../../lambdas/domai
 import type { Price } from '../../lambdas/domain/prices.ts';
 import { type Gateway, type PlainGateway, createGateway } from '../../lambdas/http/core.ts';
 import type { Limits } from '../../lambdas/http/limits.ts';
+import { MemoryHealthStore } from '../../lambdas/adapters/memory/health-store.ts';
+import type { HealthStore } from '../../lambdas/application/ports-health.ts';
+import { RouteHealth } from '../../lambdas/application/route-health.ts';
 import { FakePayments } from './fake-payments.ts';
 
 export function provider(name: string, baseUrl: string, change: Partial<Provider> = {}): Provider {
@@ -140,9 +144,21 @@ export interface Fixture {
   readonly time: { offsetMs: number };
   /** May be changed between requests. */
   readonly inForce: { policy: Policy; failure?: Error };
+  readonly health: RouteHealth;
 }
 
-export function fixture(initial: Policy, providers: ProviderClient, limits: Partial<Limits> = {}): Fixture {
+export interface FixtureParts {
+  /** Shared with other gateways of the test. @default a store of its own */
+  readonly healthStore?: HealthStore;
+  readonly payments?: Payments;
+}
+
+export function fixture(
+  initial: Policy,
+  providers: ProviderClient,
+  limits: Partial<Limits> = {},
+  parts: FixtureParts = {},
+): Fixture {
   const payments = new FakePayments();
   const rates: RateStore = new MemoryRateStore();
   const keys = new FakeKeys();
@@ -157,6 +173,7 @@ export function fixture(initial: Policy, providers: ProviderClient, limits: Part
       }),
   };
   const random: Random = { fraction: () => 0, id: (length) => randomBytes(length).toString('hex').slice(0, length) };
+  const health = new RouteHealth({ store: parts.healthStore ?? new MemoryHealthStore(), clock, random, log });
   const gateway = createGateway({
     stage: initial.stage,
     version: '0.0.0-test',
@@ -164,13 +181,14 @@ export function fixture(initial: Policy, providers: ProviderClient, limits: Part
       current: () => (inForce.failure === undefined ? Promise.resolve(inForce.policy) : Promise.reject(inForce.failure)),
     },
     keys,
-    payments,
+    payments: parts.payments ?? payments,
     rates: new RateLimiter(rates, { clock, random }),
     providers,
+    health,
     clock,
     random,
     log,
     limits,
   });
-  return { gateway, payments, rates, keys, log, key: keys.issue(), time, inForce };
+  return { gateway, payments, rates, keys, log, key: keys.issue(), time, inForce, health };
 }

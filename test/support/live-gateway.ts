@@ -6,7 +6,7 @@ import type { PlainGateway } from '../../lambdas/http/core.ts';
 import type { Limits } from '../../lambdas/http/limits.ts';
 import { type NodeServer, startNodeServer } from '../../lambdas/http/node-entry.ts';
 import { SimulatedProvider, type SimulatorOptions } from '../../lambdas/local/simulated-provider.ts';
-import { FakeLog, type Fixture, fixture, policy, price, provider, route } from './gateway-fixture.ts';
+import { FakeLog, type Fixture, type FixtureParts, fixture, policy, price, provider, route } from './gateway-fixture.ts';
 
 export interface Live extends Fixture {
   readonly server: NodeServer;
@@ -19,7 +19,7 @@ export interface Live extends Fixture {
   readonly stop: () => Promise<void>;
 }
 
-export interface LiveOptions {
+export interface LiveOptions extends FixtureParts {
   readonly first?: Partial<SimulatorOptions>;
   readonly second?: Partial<SimulatorOptions>;
   readonly limits?: Partial<Limits>;
@@ -42,7 +42,7 @@ export async function live(options: LiveOptions = {}): Promise<Live> {
     ...options.policy,
   });
   const client = new HttpProvider({ find: (name) => Promise.resolve(options.secrets?.[name]) }, new FakeLog(), '0.0.0-test');
-  const made = fixture(inForce, client, options.limits);
+  const made = fixture(inForce, client, options.limits, options);
   const received: string[] = [];
   const counted: PlainGateway = {
     answer(request, info) {

@@ -3,12 +3,8 @@ import { NOT_ENFORCED, parsePolicyFile } from '../../../lambdas/policy/index.ts'
 import { LEARNING, edit, fixture, load, problemOf, problemsOf } from './support.ts';
 
 const ALERTS = (line: string) => edit(LEARNING, 'stage: dev', `stage: dev\nalerts: { ${line} }`);
-const ROUTE = (line: string) => edit(LEARNING, '    aliases: [cheap]', `    ${line}`);
 
 test.each([
-  ['lowest_latency', ROUTE('strategy: lowest_latency'), 24],
-  ['cooldown', ROUTE('cooldown: { after_failures: 3, for: 30s }'), 24],
-  ['when_budget_above', ROUTE('when_budget_above: { percent: 80, use: frontier }'), 24],
   ['iam', edit(LEARNING, '{ secret: openai }', '{ iam: bedrock }'), 18],
   ['forecast', ALERTS('forecast: true'), 2],
   ['tickets', ALERTS('tickets: true'), 2],
@@ -51,15 +47,13 @@ test('the example that shows every part fails the load for exactly what this ver
     'alerts.channels.https',
     'wallets[0].low_balance_usd',
     'providers[1].credential.iam',
-    'routes[0].cooldown',
-    'routes[1].when_budget_above',
     'evaluations',
   ]);
 });
 
 test('words that are not enforced are told together with errors of the form', () => {
-  const text = edit(ROUTE('cooldown: { after_failures: 3, for: 30s }'), 'window: day', 'window: dya');
-  expect(problemsOf(text).map((problem) => problem.line)).toEqual([14, 24]);
+  const text = edit(edit(LEARNING, '"50.00"', '"50.00", low_balance_usd: "5.00"'), 'window: day', 'window: dya');
+  expect(problemsOf(text).map((problem) => problem.line)).toEqual([8, 14]);
 });
 
 test('the table has one entry for each word', () => {

@@ -82,10 +82,10 @@ test('a stated reason for no fallback means one attempt', () => {
   });
 });
 
-test('more attempts than targets are told and counted as the targets', () => {
+test('more attempts than one beyond the targets are told and counted as that', () => {
   const text = edit(LEARNING, 'model: mistral-small-2603 }\n', 'model: mistral-small-2603 }\n    fallback: { attempts: 5 }\n');
   const { policy, warnings } = load(text);
-  expect(policy.routes[0]?.fallback.attempts).toBe(2);
+  expect(policy.routes[0]?.fallback.attempts).toBe(3);
   expect(warnings).toMatchObject([{ path: 'routes[0].fallback.attempts' }]);
 });
 
