@@ -1,0 +1,76 @@
+/** Processes that share one health store, on a clock that moves by hand. */
+import { MemoryHealthStore } from '../../lambdas/adapters/memory/health-store.ts';
+import { UnknownOutcomeError } from '../../lambdas/application/ports.ts';
+import type { HealthStore } from '../../lambdas/application/ports-health.ts';
+import { RouteHealth } from '../../lambdas/application/route-health.ts';
+import type { Route, Target } from '../../lambdas/domain/policy.ts';
+import { RoundRobin } from '../../lambdas/domain/routing.ts';
+import { FakeLog } from './gateway-fixture.ts';
+
+export class HealthWorld {
+  nowEpochMs = 1_000_000;
+  readonly truth = new MemoryHealthStore();
+  /** Every call to the store, by its operation. */
+  readonly calls: string[] = [];
+  readonly log = new FakeLog();
+  isAway = false;
+  /** Drawn in turn; then 0.999, which explores nothing. */
+  readonly fractions: number[] = [];
+
+  process(): Process {
+    return new Process(this);
+  }
+
+  /** The store as a process reaches it: a round trip takes its turn among the others. */
+  store(): HealthStore {
+    return new Proxy<HealthStore>(this.truth, {
+      get: (target, name, receiver) => {
+        const method: unknown = Reflect.get(target, name, receiver);
+        if (typeof method !== 'function') return method;
+        return async (...args: readonly unknown[]): Promise<unknown> => {
+          this.calls.push(String(name));
+          await Promise.resolve();
+          if (this.isAway) throw new UnknownOutcomeError('away');
+          return Reflect.apply(method, target, args);
+        };
+      },
+    });
+  }
+}
+
+export class Process {
+  readonly health: RouteHealth;
+  private readonly world: HealthWorld;
+  private readonly robin = new RoundRobin(() => 0);
+
+  constructor(world: HealthWorld) {
+    this.world = world;
+    const never = new Promise<void>(() => {});
+    const clock = { now: () => world.nowEpochMs, sleep: () => never };
+    const random = { fraction: () => world.fractions.shift() ?? 0.999 };
+    this.health = new RouteHealth({ store: world.store(), clock, random, log: world.log });
+  }
+
+  /** Providers in the order in which a request would try them. */
+  async order(route: Route): Promise<string> {
+    const candidates = route.targets.map((target) => ({ target, boundNanoUsd: 0n }));
+    return (await this.health.order(route, candidates, this.robin)).map((one) => one.target.provider).join('');
+  }
+
+  /** Tells what came of a send, and waits until it is written. */
+  async note(
+    route: Route,
+    provider: string,
+    more: { failed?: true; sentAgoMs?: number; latencyMs?: number; retryAfterSeconds?: number },
+  ) {
+    const { failed, sentAgoMs = 1, latencyMs, retryAfterSeconds } = more;
+    const target = route.targets.find((one) => one.provider === provider) as Target;
+    const sentAtEpochMs = this.world.nowEpochMs - sentAgoMs;
+    this.health.note(
+      route,
+      target,
+      failed === true ? { kind: 'failed', sentAtEpochMs, retryAfterSeconds } : { kind: 'answered', sentAtEpochMs, latencyMs },
+    );
+    await this.health.idle();
+  }
+}
