@@ -64,6 +64,16 @@ describe.each<[string, () => Promise<HealthStore>]>([
     expect((await store.takeProbe(A, 13_000, 9_000)).taken).toBe(true);
   });
 
+  test('a probe is given back by who took it, and by nobody else', async () => {
+    const store = await open();
+    await store.cool(A, 5_000, 1_000);
+    await store.takeProbe(A, 9_000, 5_000);
+    expect(await store.dropProbe(A, 8_000, 5_100)).toMatchObject({ probeUntilEpochMs: 9_000 });
+    expect(await store.dropProbe(A, 9_000, 5_100)).toEqual({ failures: 0, openedEpochMs: 1_000, coolUntilEpochMs: 5_000 });
+    expect((await store.takeProbe(A, 9_500, 5_200)).taken).toBe(true);
+    expect(await store.dropProbe(B, 9_000, 5_100)).toEqual({ failures: 0 });
+  });
+
   test('a failed probe ends with a new cooldown', async () => {
     const store = await open();
     await store.cool(A, 5_000, 1_000);

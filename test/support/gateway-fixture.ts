@@ -151,6 +151,8 @@ export interface FixtureParts {
   /** Shared with other gateways of the test. @default a store of its own */
   readonly healthStore?: HealthStore;
   readonly payments?: Payments;
+  /** What is drawn. @default 0 */
+  readonly fraction?: number;
 }
 
 export function fixture(
@@ -172,7 +174,10 @@ export function fixture(
         setTimeout(resolve, ms);
       }),
   };
-  const random: Random = { fraction: () => 0, id: (length) => randomBytes(length).toString('hex').slice(0, length) };
+  const random: Random = {
+    fraction: () => parts.fraction ?? 0,
+    id: (length) => randomBytes(length).toString('hex').slice(0, length),
+  };
   const health = new RouteHealth({ store: parts.healthStore ?? new MemoryHealthStore(), clock, random, log });
   const gateway = createGateway({
     stage: initial.stage,

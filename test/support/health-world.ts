@@ -2,7 +2,7 @@
 import { MemoryHealthStore } from '../../lambdas/adapters/memory/health-store.ts';
 import { UnknownOutcomeError } from '../../lambdas/application/ports.ts';
 import type { HealthStore } from '../../lambdas/application/ports-health.ts';
-import { RouteHealth } from '../../lambdas/application/route-health.ts';
+import { type Probe, RouteHealth } from '../../lambdas/application/route-health.ts';
 import type { Route, Target } from '../../lambdas/domain/policy.ts';
 import { RoundRobin } from '../../lambdas/domain/routing.ts';
 import { FakeLog } from './gateway-fixture.ts';
@@ -40,6 +40,8 @@ export class HealthWorld {
 
 export class Process {
   readonly health: RouteHealth;
+  /** The last one that an order came with. */
+  probe: Probe | undefined;
   private readonly world: HealthWorld;
   private readonly robin = new RoundRobin(() => 0);
 
@@ -54,7 +56,9 @@ export class Process {
   /** Providers in the order in which a request would try them. */
   async order(route: Route): Promise<string> {
     const candidates = route.targets.map((target) => ({ target, boundNanoUsd: 0n }));
-    return (await this.health.order(route, candidates, this.robin)).map((one) => one.target.provider).join('');
+    const { candidates: ordered, probe } = await this.health.order(route, candidates, this.robin);
+    this.probe = probe ?? this.probe;
+    return ordered.map((one) => one.target.provider).join('');
   }
 
   /** Tells what came of a send, and waits until it is written. */

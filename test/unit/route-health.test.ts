@@ -110,6 +110,27 @@ test('a probe that fails opens the cooldown again, and one that never came back 
   expect(await process.order(COOLING)).toBe('abc');
 });
 
+test('a probe that was never sent is given back, and one that was sent is not', async () => {
+  const world = new HealthWorld();
+  const [one, other] = [world.process(), world.process()];
+  for (let i = 0; i < 3; i += 1) await one.note(COOLING, 'a', FAILED);
+  world.nowEpochMs += 30_000;
+  expect([await one.order(COOLING), await one.order(COOLING)]).toEqual(['abc', 'bca']);
+  const { probe } = one;
+  if (probe === undefined) throw new Error('nobody probes');
+  // Somebody else's probe of the same moment is not this process's to give back.
+  other.health.endProbe(probe);
+  await other.health.idle();
+  expect(await one.order(COOLING)).toBe('bca');
+  one.health.endProbe(probe);
+  await one.health.idle();
+  expect(await one.order(COOLING)).toBe('abc');
+  await one.note(COOLING, 'a', FAILED);
+  const calls = world.calls.length;
+  one.health.endProbe(probe);
+  expect(world.calls).toHaveLength(calls);
+});
+
 test('a process that learns at the probe that the target has recovered uses it', async () => {
   const world = new HealthWorld();
   const [one, other] = [world.process(), world.process()];
