@@ -64,6 +64,7 @@ function describeRoute(policy: Policy, route: Route, nowEpochMs: number): readon
   const reason = route.noFallbackReason === undefined ? '' : `: ${route.noFallbackReason}`;
   return [
     `  ${route.model}${aliases}: ${route.strategy}, ${fallback}${reason}`,
+    ...routingRules(route),
     ...route.targets.map((target) => {
       const price = findPrice(policy.prices, target.provider, target.model, nowEpochMs);
       const tier = price?.tiers[0];
@@ -78,6 +79,15 @@ function describeRoute(policy: Policy, route: Route, nowEpochMs: number): readon
             : `${usd(tier.inputPicoUsd)} in, ${usd(tier.outputPicoUsd)} out a million tokens (${price.source})`;
       return `    ${target.provider}/${target.model}${weight}: ${cost}`;
     }),
+  ];
+}
+
+function routingRules({ cooldown, whenBudgetAbove: near }: Route): readonly string[] {
+  return [
+    ...(cooldown === undefined
+      ? []
+      : [`    cools down for ${cooldown.forMs / 1_000} s after ${cooldown.afterFailures} failures in a row`]),
+    ...(near === undefined ? [] : [`    runs on ${near.use} once a budget stands at ${near.percent} %`]),
   ];
 }
 

@@ -3,34 +3,39 @@
  * has, at most 60 s old; without one a request goes its usual way.
  */
 import { isCrossed } from '../domain/alerts.ts';
-import type { Budget, ConsumerGroup, Policy, Route } from '../domain/policy.ts';
+import type { Budget, ConsumerGroup, Route } from '../domain/policy.ts';
+import type { CallRequest } from './complete-call.ts';
 import type { Payments, PotStatement, Statement } from './payments.ts';
+import { type PricedTargets, priceTargets } from './priced-targets.ts';
 
-/** Who asks, as far as it decides the route. */
-export interface Asking {
-  readonly policy: Policy;
-  readonly group: ConsumerGroup;
-  readonly userId: string;
-}
-
-/** The route to take, and the one that was asked for where that is another. */
-export interface Rerouted {
+/** The route to take with its targets, and the one that was asked for where that is another. */
+export interface RouteTargets extends PricedTargets {
   readonly route: Route;
   readonly reroutedFrom?: string;
 }
 
-/**
- * The route to take instead; undefined: the one that was asked for. Its own rule is not followed, and the permission for the
- * asked route is enough: the operator wrote both.
- */
-export function rerouteNearLimit(payments: Pick<Payments, 'peek'>, asking: Asking, asked: Route): Rerouted | undefined {
+/** The targets of the cheaper route where a budget says so and it can serve the request, else of the one asked for. */
+export function routeTargets(
+  payments: Pick<Payments, 'peek'>,
+  request: CallRequest,
+  asked: Route,
+  nowEpochMs: number,
+): RouteTargets {
+  const cheaper = cheaperRoute(payments, request, asked);
+  if (cheaper !== undefined) {
+    const targets = priceTargets(request, cheaper, nowEpochMs);
+    if (targets.priced.length > 0) return { route: cheaper, reroutedFrom: asked.model, ...targets };
+  }
+  return { route: asked, ...priceTargets(request, asked, nowEpochMs) };
+}
+
+/** Its own rule is not followed, and the permission for the asked route is enough: the operator wrote both. */
+function cheaperRoute(payments: Pick<Payments, 'peek'>, { policy, group, userId }: CallRequest, asked: Route): Route | undefined {
   const rule = asked.whenBudgetAbove;
   if (rule === undefined) return undefined;
-  const { policy, group, userId } = asking;
-  const route = policy.routes.find((candidate) => candidate.model === rule.use);
   const statement = payments.peek(policy, group, userId);
-  if (route === undefined || statement === undefined || !isAbove(rule.percent, asked, group, statement)) return undefined;
-  return { route, reroutedFrom: asked.model };
+  if (statement === undefined || !isAbove(rule.percent, asked, group, statement)) return undefined;
+  return policy.routes.find((candidate) => candidate.model === rule.use);
 }
 
 /** Any budget that counts the asked route, hard or soft, the user's own included; or the wallets, when all of them stand there. */

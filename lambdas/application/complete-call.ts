@@ -21,9 +21,8 @@ import {
   dispatch,
   settleSafely,
 } from './dispatch.ts';
-import { type Rerouted, rerouteNearLimit } from './budget-reroute.ts';
+import { routeTargets } from './budget-reroute.ts';
 import type { Statement } from './payments.ts';
-import { type PricedTargets, priceTargets } from './priced-targets.ts';
 import { type ProviderBody, ProviderBodyError } from './ports-provider.ts';
 import type { Admission, RateFigures, RateLimiter } from './rate-limiter.ts';
 import { type Ordered, goesByHealth } from './route-health.ts';
@@ -114,7 +113,7 @@ export async function completeCall(deps: CallDeps, request: CallRequest): Promis
     const code = resolved.reason === 'not_found' ? 'model_not_found' : 'model_not_allowed';
     return { kind: 'failed', failure: { code, model: fields.model }, facts: { attempts: 0, costNanoUsd: 0n } };
   }
-  const { route, priced, problem, reroutedFrom } = targetsOf(deps, request, resolved.route);
+  const { route, priced, problem, reroutedFrom } = routeTargets(deps.payments, request, resolved.route, deps.clock.now());
   if (priced.length === 0) {
     const failure: CallFailure =
       problem === undefined ? { code: 'price_unknown', model: route.model } : { code: 'not_servable', problem };
@@ -149,7 +148,15 @@ export async function completeCall(deps: CallDeps, request: CallRequest): Promis
   const { outcome, attempts, chargedNanoUsd, lastProvider } = await dispatch(deps, job);
   if (probe !== undefined) deps.health.endProbe(probe);
   const rates = job.admission && figuresOf(await job.admission);
-  const facts = { route: route.model, reroutedFrom, provider: lastProvider, attempts, costNanoUsd: chargedNanoUsd, rates, statement };
+  const facts = {
+    route: route.model,
+    reroutedFrom,
+    provider: lastProvider,
+    attempts,
+    costNanoUsd: chargedNanoUsd,
+    rates,
+    statement,
+  };
   if (!outcome.ok) {
     return { kind: 'failed', failure: outcome.failure, facts, settled: countFailure(job, outcome.failure) };
   }
@@ -198,17 +205,6 @@ function tokensOf({ inputTokens, outputTokens }: Pick<Usage, 'inputTokens' | 'ou
 
 function figuresOf(admission: Admission): RateFigures | undefined {
   return admission.kind === 'unavailable' ? undefined : admission.figures;
-}
-
-/** The targets of the cheaper route where a budget says so and it can serve the request, else of the one asked for. */
-function targetsOf(deps: CallDeps, request: CallRequest, asked: Route): Rerouted & PricedTargets {
-  const now = deps.clock.now();
-  const cheaper = rerouteNearLimit(deps.payments, request, asked);
-  if (cheaper !== undefined) {
-    const targets = priceTargets(request, cheaper.route, now);
-    if (targets.priced.length > 0) return { ...cheaper, ...targets };
-  }
-  return { route: asked, ...priceTargets(request, asked, now) };
 }
 
 async function readFigures(deps: CallDeps, { policy, group, userId }: CallRequest): Promise<Statement | undefined> {

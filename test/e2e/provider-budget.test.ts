@@ -73,7 +73,9 @@ test('64 callers at once on two processes: the first vendor gets ten calls of te
 });
 
 test('when both vendors are used up a call is refused with a 402, once, and the books are right', async () => {
-  const { openaiBaseUrl, keys } = processes[0]?.ready.stages.dev ?? { openaiBaseUrl: '', keys: {} };
+  const [first] = processes;
+  if (first === undefined) throw new Error('no process');
+  const { openaiBaseUrl, keys } = first.ready.stages.dev;
   const sdk = new OpenAI({ baseURL: openaiBaseUrl, apiKey: keys.apps ?? '' });
   const ask = { model: 'shared', max_tokens: 1, messages: wish({ tokens: 1 }) };
   const left = 90 - upstream.countOf('spare-model');

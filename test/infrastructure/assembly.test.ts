@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DynamoHealthStore } from '../../lambdas/adapters/dynamodb/health-store.ts';
 import { DynamoKeyStore } from '../../lambdas/adapters/dynamodb/key-store.ts';
 import { DynamoLedgerStore } from '../../lambdas/adapters/dynamodb/ledger-store.ts';
 import { systemRandom } from '../../lambdas/adapters/system/system.ts';
@@ -117,6 +118,7 @@ describe('the cloud assembly', () => {
     const key = makeApiKey('dev', (length) => systemRandom.id(length));
     let database: TestDatabase;
     let store: DynamoLedgerStore;
+    let health: DynamoHealthStore;
     let environment: Record<string, string>;
     let gateway: BundledFunction;
     let gatewayRecorder: DynamoDbRecorder;
@@ -138,6 +140,7 @@ describe('the cloud assembly', () => {
       };
       const table = { client: database.client, tableName };
       store = new DynamoLedgerStore(table);
+      health = new DynamoHealthStore(table);
       await store.topUp({ id: 'first', walletId: 'team_dev', amountNanoUsd: parseUsd('1.00'), atEpochMs: Date.now() });
       const sha256 = createHash('sha256').update(key).digest('hex');
       await new DynamoKeyStore(table).create({ id: sha256.slice(0, 12), sha256, group: 'dev', createdEpochMs: Date.now() });
@@ -239,6 +242,25 @@ describe('the cloud assembly', () => {
       expect(text).not.toContain('prompt_tokens');
       expect(text.trimEnd().endsWith('data: [DONE]')).toBe(true);
       expect((await spentNanoUsd()) - before).toBe(parseUsd('0.00011'));
+    });
+
+    test('what a call taught of its target is written before the handler ends', async () => {
+      const coming = provider.next();
+      const invocation = gateway.invoke(chat({}));
+      (await coming).res.writeHead(500).end();
+      const { head } = await invocation.finished();
+      expect(head).toMatchObject({ statusCode: 502, headers: { 'x-tollgate-attempts': '1' } });
+      expect(await health.read(['openai/gpt-5-mini'])).toMatchObject(
+        new Map([['openai/gpt-5-mini', { failures: 1, coolUntilEpochMs: expect.any(Number) }]]),
+      );
+    });
+
+    test('the only target is tried while it cools down, and its success ends that for all', async () => {
+      const coming = provider.next();
+      const invocation = gateway.invoke(chat({}));
+      answer(await coming, 1, 1);
+      expect((await invocation.finished()).head?.statusCode).toBe(200);
+      expect(await health.read(['openai/gpt-5-mini'])).toEqual(new Map([['openai/gpt-5-mini', { failures: 0 }]]));
     });
 
     test('spend that crosses a threshold is published before the handler ends', async () => {
@@ -351,6 +373,7 @@ function livePolicy(baseUrl: string): Policy {
       budgets: group.budgets.map((budget) => ({ ...budget, limitNanoUsd: parseUsd('0.0022') })),
     })),
     providers: policy.providers.map((one) => ({ ...one, baseUrl })),
+    routes: policy.routes.map((one) => ({ ...one, cooldown: { afterFailures: 1, forMs: 30_000 } })),
     prices: [price('openai', 'gpt-5-mini')],
   };
 }

@@ -17,9 +17,15 @@ test('it says who pays, what bites where, and what a model costs', () => {
     'dev: paid by team_dev; models economy, frontier, claude, embeddings; at most 1024 output tokens',
     'each-developer: $5.00 a day for each user; notify at 50 %, notify at 90 %, block at 100 %',
     'frontier: $8.00 a day on frontier; notify at 80 %',
+    'runs on economy once a budget stands at 80 %',
   ]) {
     expect(text).toContain(line);
   }
+});
+
+test('it says when a failing target is left alone, and for how long', () => {
+  const text = shown(readFileSync(new URL('../../../policy/prod.yaml', import.meta.url), 'utf8'));
+  expect(text).toContain('cools down for 30 s after 3 failures in a row');
 });
 
 test('prices are told per million tokens, exactly as the policy states them', () => {
