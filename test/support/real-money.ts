@@ -1,5 +1,6 @@
 /** Gateways with real money: the ledger on the in-memory store, a provider that is a function, and a clock that is turned by hand. */
 import { MemoryAlertLog } from '../../lambdas/adapters/memory/alert-log.ts';
+import { MemoryHealthStore } from '../../lambdas/adapters/memory/health-store.ts';
 import { MemoryLedgerStore } from '../../lambdas/adapters/memory/ledger-store.ts';
 import { MemoryRateStore } from '../../lambdas/adapters/memory/rate-store.ts';
 import { sha256Fingerprint } from '../../lambdas/adapters/system/system.ts';
@@ -9,6 +10,7 @@ import { LedgerPayments } from '../../lambdas/application/ledger-payments.ts';
 import type { LedgerStore } from '../../lambdas/application/ports.ts';
 import type { ProviderCall, ProviderReply } from '../../lambdas/application/ports-provider.ts';
 import { RateLimiter } from '../../lambdas/application/rate-limiter.ts';
+import { RouteHealth } from '../../lambdas/application/route-health.ts';
 import { Wallets } from '../../lambdas/application/wallets.ts';
 import type { Alert } from '../../lambdas/domain/alerts.ts';
 import { formatUsd, parseUsd } from '../../lambdas/domain/money.ts';
@@ -104,6 +106,7 @@ export function realMoney(policy: Policy, provider: (call: ProviderCall) => Prov
         keys,
         payments,
         rates: new RateLimiter(rates, persistence),
+        health: new RouteHealth({ store: new MemoryHealthStore(), ...persistence, log }),
         providers: {
           send: async (call) => {
             sends.push(call);
