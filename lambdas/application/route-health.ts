@@ -62,8 +62,8 @@ interface Known {
   health: TargetHealth;
   /** When it was last asked for, epoch ms. */
   askedEpochMs: number;
-  /** Changed by this process: a read that began before knows less. */
-  touchedEpochMs: number;
+  /** How often this process changed it: an answer of the store to an earlier state knows less. */
+  changes: number;
   /** The stored latency from which this process goes on. */
   storedLatencyEpochMs?: number;
   latencyWrittenEpochMs: number;
@@ -210,13 +210,12 @@ export class RouteHealth {
     if (old.length === 0 || this.reading) return;
     this.reading = true;
     for (const target of old) this.of(target).askedEpochMs = now;
-    const names = [...new Set(old.map(targetName))];
+    const before = new Map(old.map((target) => [targetName(target), this.of(target).changes]));
+    const names = [...before.keys()];
     const read = this.deps.store.read(names).then(
       (found) => {
-        for (const name of names) {
-          const known = this.known.get(name);
-          if (known !== undefined && known.touchedEpochMs < now) this.adopt(name, found.get(name) ?? HEALTHY);
-        }
+        for (const [name, changes] of before)
+          if (this.byName(name).changes === changes) this.adopt(name, found.get(name) ?? HEALTHY);
       },
       (error: unknown) => this.warn('the health of targets could not be read', names.join(' '), error),
     );
@@ -233,16 +232,16 @@ export class RouteHealth {
 
   private touch(known: Known, health: TargetHealth): void {
     known.health = health;
-    known.touchedEpochMs = this.now();
+    known.changes += 1;
   }
 
   private write(name: TargetName, work: () => Promise<TargetHealth>): void {
-    const before = this.byName(name).touchedEpochMs;
+    const { changes } = this.byName(name);
     this.track(
       work().then(
         (health) => {
           // Something newer is on its way to the store: its answer will say more than this one.
-          if (this.byName(name).touchedEpochMs === before) this.adopt(name, health);
+          if (this.byName(name).changes === changes) this.adopt(name, health);
         },
         (error: unknown) => this.warn('the health of a target could not be written', name, error),
       ),
@@ -273,7 +272,7 @@ export class RouteHealth {
       known = {
         health: HEALTHY,
         askedEpochMs: Number.NEGATIVE_INFINITY,
-        touchedEpochMs: Number.NEGATIVE_INFINITY,
+        changes: 0,
         latencyWrittenEpochMs: Number.NEGATIVE_INFINITY,
         exploringUntilEpochMs: 0,
       };

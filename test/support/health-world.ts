@@ -14,6 +14,8 @@ export class HealthWorld {
   readonly calls: string[] = [];
   readonly log = new FakeLog();
   isAway = false;
+  /** Answers of such operations come only when it resolves. */
+  late: { readonly operation: string; readonly until: Promise<void> } | undefined;
   /** Drawn in turn; then 0.999, which explores nothing. */
   readonly fractions: number[] = [];
 
@@ -31,11 +33,21 @@ export class HealthWorld {
           this.calls.push(String(name));
           await Promise.resolve();
           if (this.isAway) throw new UnknownOutcomeError('away');
-          return Reflect.apply(method, target, args);
+          const { late } = this;
+          const answer: unknown = await Reflect.apply(method, target, args);
+          if (late?.operation === name) await late.until;
+          return answer;
         };
       },
     });
   }
+}
+
+export interface Sent {
+  readonly failed?: true;
+  readonly sentAgoMs?: number;
+  readonly latencyMs?: number;
+  readonly retryAfterSeconds?: number;
 }
 
 export class Process {
@@ -62,12 +74,12 @@ export class Process {
   }
 
   /** Tells what came of a send, and waits until it is written. */
-  async note(
-    route: Route,
-    provider: string,
-    more: { failed?: true; sentAgoMs?: number; latencyMs?: number; retryAfterSeconds?: number },
-  ) {
-    const { failed, sentAgoMs = 1, latencyMs, retryAfterSeconds } = more;
+  async note(route: Route, provider: string, sent: Sent): Promise<void> {
+    this.tell(route, provider, sent);
+    await this.health.idle();
+  }
+
+  tell(route: Route, provider: string, { failed, sentAgoMs = 1, latencyMs, retryAfterSeconds }: Sent): void {
     const target = route.targets.find((one) => one.provider === provider) as Target;
     const sentAtEpochMs = this.world.nowEpochMs - sentAgoMs;
     this.health.note(
@@ -75,6 +87,5 @@ export class Process {
       target,
       failed === true ? { kind: 'failed', sentAtEpochMs, retryAfterSeconds } : { kind: 'answered', sentAtEpochMs, latencyMs },
     );
-    await this.health.idle();
   }
 }

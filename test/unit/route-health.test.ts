@@ -187,6 +187,25 @@ test('a store that is away is told, and this process goes by what it knows', asy
   expect(world.log.lines.length).toBeGreaterThan(2);
 });
 
+test.each(['read', 'addFailure'])(
+  'a late answer to %s takes nothing back that this process has learned since',
+  async (operation) => {
+    const world = new HealthWorld();
+    const process = world.process();
+    let release = (): void => {};
+    world.late = { operation, until: new Promise((resolve) => (release = resolve)) };
+    if (operation === 'read') await process.order(COOLING);
+    else process.tell(COOLING, 'a', FAILED);
+    world.late = undefined;
+    process.tell(COOLING, 'a', FAILED);
+    process.tell(COOLING, 'a', FAILED);
+    if (operation === 'read') process.tell(COOLING, 'a', FAILED);
+    release();
+    await process.health.idle();
+    expect(await process.order(COOLING)).toBe('bca');
+  },
+);
+
 test('one process reads once in three seconds, however many calls come', async () => {
   const world = new HealthWorld();
   const process = world.process();
