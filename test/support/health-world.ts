@@ -31,9 +31,9 @@ export class HealthWorld {
         if (typeof method !== 'function') return method;
         return async (...args: readonly unknown[]): Promise<unknown> => {
           this.calls.push(String(name));
+          const { late } = this;
           await Promise.resolve();
           if (this.isAway) throw new UnknownOutcomeError('away');
-          const { late } = this;
           const answer: unknown = await Reflect.apply(method, target, args);
           if (late?.operation === name) await late.until;
           return answer;

@@ -200,6 +200,8 @@ test.each(['read', 'addFailure'])(
     process.tell(COOLING, 'a', FAILED);
     process.tell(COOLING, 'a', FAILED);
     if (operation === 'read') process.tell(COOLING, 'a', FAILED);
+    // Everything else is answered by then.
+    await new Promise((resolve) => setImmediate(resolve));
     release();
     await process.health.idle();
     expect(await process.order(COOLING)).toBe('bca');

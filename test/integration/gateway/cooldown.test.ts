@@ -169,7 +169,10 @@ test.each([
   ['nobody said how long', {}, 2, {}],
 ])('nothing is waited for when %s', async (_why, first, attempts, provider) => {
   const at = await start({ first: { failEvery: 1, failStatus: 429, ...first }, policy: ALONE(attempts), provider });
-  expect(await call(at)).toBe('502 first 1');
+  const response = await at.post(ASK);
+  expect([response.status, response.headers.get('x-tollgate-attempts')]).toEqual([502, '1']);
+  // One report: it did not wait until the time was over either.
+  expect((await response.json()).error.metadata.attempts).toEqual([{ provider: 'first', model: 'small', status: 429 }]);
 });
 
 test('nothing is waited for when one of the targets failed otherwise', async () => {
