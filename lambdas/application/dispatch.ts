@@ -90,13 +90,12 @@ export async function dispatch(deps: DispatchDeps, job: Dispatch): Promise<Dispa
   let lastProvider: string | undefined;
   const end = (outcome: Dispatched['outcome']): Dispatched => ({ outcome, attempts, chargedNanoUsd, lastProvider });
 
-  const next = async (): Promise<PricedTarget | undefined> => {
-    const candidate = queue.shift();
-    if (candidate !== undefined || hasWaited || asked.length < attempts || attempts >= mostAttempts) return candidate;
+  const onceMore = async (): Promise<PricedTarget | undefined> => {
+    if (hasWaited || asked.length < attempts || attempts >= mostAttempts) return undefined;
     hasWaited = true;
     return await firstDue(deps, job, asked);
   };
-  for (let candidate = await next(); candidate !== undefined; candidate = await next()) {
+  for (let candidate = queue.shift(); candidate !== undefined; candidate = queue.shift() ?? (await onceMore())) {
     if (attempts >= mostAttempts) break;
     const deadlineEpochMs = job.startedEpochMs + candidate.provider.timeoutMs.total;
     if (attempts > 0 && deps.clock.now() >= deadlineEpochMs) {
@@ -159,7 +158,7 @@ async function firstDue(deps: DispatchDeps, job: Dispatch, asked: readonly Asked
   return first.candidate;
 }
 
-/** Timers are late by more than this, and early by less. */
+/** A timer may end a call this much before the clock shows its time. */
 const TIMER_SLACK_MS = 10;
 
 /**

@@ -1,6 +1,7 @@
 /** Health of targets through the gateway: providers that fail, recover, ask to wait, or are slow. */
 import { MemoryHealthStore } from '../../../lambdas/adapters/memory/health-store.ts';
 import { route } from '../../support/gateway-fixture.ts';
+import { HealthWorld } from '../../support/health-world.ts';
 import { type Live, type LiveOptions, MESSAGES, live } from '../../support/live-gateway.ts';
 
 const ASK = { model: 'economy', messages: MESSAGES };
@@ -182,6 +183,14 @@ test('nothing is waited for when one of the targets failed otherwise', async () 
     policy: { routes: [route('economy', ['first/small', 'second/small'], { fallback: { ...FALLBACK, attempts: 3 } })] },
   });
   expect(await call(at)).toBe('502 second 2');
+});
+
+test('a route without a cooldown that does not go by speed asks and tells the health store nothing', async () => {
+  const world = new HealthWorld();
+  const at = await start({ first: { failEvery: 2, failStatus: 429, retryAfterSeconds: 5 }, healthStore: world.store() });
+  for (const more of [{}, { stream: true }, {}, {}]) await call(at, more);
+  expect(at.providers[1].requests).toBe(2);
+  expect(world.calls).toEqual([]);
 });
 
 test('the fastest target gets the calls once both are known', async () => {
