@@ -10,7 +10,7 @@ export const HEALTH_KEPT_SECONDS = 86_400;
 /** Each write answers with the health after it. All throw NotAppliedError and UnknownOutcomeError, as the ledger's store does. */
 export interface HealthStore {
   /** Targets that nobody wrote of are absent. */
-  read(targets: readonly TargetName[]): Promise<ReadonlyMap<TargetName, TargetHealth>>;
+  readHealth(targets: readonly TargetName[]): Promise<ReadonlyMap<TargetName, TargetHealth>>;
   /** Counts one failure more. */
   addFailure(target: TargetName, nowEpochMs: number): Promise<TargetHealth>;
   /** Begins or prolongs a cooldown and ends a probe. The longest wins: a shorter one changes nothing. */

@@ -115,7 +115,7 @@ export class RouteHealth {
     if (this.probes.get(name) !== untilEpochMs) return;
     this.probes.delete(name);
     this.touch(this.of(target), { ...this.of(target).health, probeUntilEpochMs: undefined });
-    this.write(name, () => this.deps.store.dropProbe(name, untilEpochMs, this.now()));
+    this.save(name, () => this.deps.store.dropProbe(name, untilEpochMs, this.now()));
   }
 
   /** Learns from a send. Its writes are waited for by `idle`. */
@@ -126,14 +126,14 @@ export class RouteHealth {
   }
 
   /** Reads the health of all targets that a policy's routes need, for a process that is just starting. */
-  async warmUp(policy: Policy): Promise<void> {
+  warmUp(policy: Policy): Promise<void> {
     this.refreshSoon(policy.routes.filter(goesByHealth).flatMap((route) => route.targets));
-    await this.idle();
+    return this.idle();
   }
 
   /** Resolves when no read and no write is under way. */
   async idle(): Promise<void> {
-    while (this.underWay.size > 0) await Promise.all(this.underWay);
+    while (this.underWay.size > 0) await Promise.allSettled(this.underWay);
   }
 
   private latencyMs(target: Target): number | undefined {
@@ -176,7 +176,7 @@ export class RouteHealth {
     const counted = { ...known.health, failures: known.health.failures + 1 };
     const until = coolUntilEpochMs(counted, cooldown, failure);
     this.touch(known, until === undefined ? counted : cooled(counted, until, now));
-    this.write(name, async () => {
+    this.save(name, async () => {
       const { store } = this.deps;
       const health = await store.addFailure(name, now);
       const stored = coolUntilEpochMs(health, cooldown, failure);
@@ -192,7 +192,7 @@ export class RouteHealth {
     const isHeldAgainst = health.failures > 0 || health.openedEpochMs !== undefined;
     if (route.cooldown !== undefined && isHeldAgainst && recovers(health, sentAtEpochMs)) {
       this.touch(known, recovered(health));
-      this.write(name, () => this.deps.store.recover(name, sentAtEpochMs, now));
+      this.save(name, () => this.deps.store.recover(name, sentAtEpochMs, now));
     }
     if (route.strategy !== 'lowest_latency' || latencyMs === undefined) return;
     known.exploringUntilEpochMs = 0;
@@ -201,7 +201,7 @@ export class RouteHealth {
     if (now - known.latencyWrittenEpochMs < LATENCY_EVERY_MS) return;
     known.latencyWrittenEpochMs = now;
     const seen = known.storedLatencyEpochMs;
-    this.write(name, () => this.deps.store.keepLatency(name, rolling, seen, now));
+    this.save(name, () => this.deps.store.keepLatency(name, rolling, seen, now));
   }
 
   private refreshSoon(targets: readonly Target[]): void {
@@ -212,7 +212,7 @@ export class RouteHealth {
     for (const target of old) this.of(target).askedEpochMs = now;
     const before = new Map(old.map((target) => [targetName(target), this.of(target).changes]));
     const names = [...before.keys()];
-    const read = this.deps.store.read(names).then(
+    const read = this.deps.store.readHealth(names).then(
       (found) => {
         for (const [name, changes] of before)
           if (this.byName(name).changes === changes) this.adopt(name, found.get(name) ?? HEALTHY);
@@ -235,7 +235,7 @@ export class RouteHealth {
     known.changes += 1;
   }
 
-  private write(name: TargetName, work: () => Promise<TargetHealth>): void {
+  private save(name: TargetName, work: () => Promise<TargetHealth>): void {
     const { changes } = this.byName(name);
     this.track(
       work().then(

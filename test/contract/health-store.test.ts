@@ -20,7 +20,7 @@ const A = 'openai/gpt-5-mini';
 const B = 'local/org/model:tag#1';
 
 async function of(store: HealthStore, target: string) {
-  return (await store.read([target])).get(target);
+  return (await store.readHealth([target])).get(target);
 }
 
 describe.each<[string, () => Promise<HealthStore>]>([
@@ -29,11 +29,11 @@ describe.each<[string, () => Promise<HealthStore>]>([
 ])('health in %s', (_name, open) => {
   test('targets are kept apart, and one that nobody wrote of is absent', async () => {
     const store = await open();
-    expect(await store.read([])).toEqual(new Map());
+    expect(await store.readHealth([])).toEqual(new Map());
     await store.addFailure(A, 1_000);
-    expect(await store.read([A, B, 'x/y'])).toEqual(new Map([[A, { failures: 1 }]]));
+    expect(await store.readHealth([A, B, 'x/y'])).toEqual(new Map([[A, { failures: 1 }]]));
     expect(await store.addFailure(B, 1_000)).toEqual({ failures: 1 });
-    expect([...(await store.read([A, B])).keys()].toSorted()).toEqual([B, A].toSorted());
+    expect([...(await store.readHealth([A, B])).keys()].toSorted()).toEqual([B, A].toSorted());
   });
 
   test('failures of concurrent writers are all counted', async () => {

@@ -250,7 +250,7 @@ describe('the cloud assembly', () => {
       (await coming).res.writeHead(500).end();
       const { head } = await invocation.finished();
       expect(head).toMatchObject({ statusCode: 502, headers: { 'x-tollgate-attempts': '1' } });
-      expect(await health.read(['openai/gpt-5-mini'])).toMatchObject(
+      expect(await health.readHealth(['openai/gpt-5-mini'])).toMatchObject(
         new Map([['openai/gpt-5-mini', { failures: 1, coolUntilEpochMs: expect.any(Number) }]]),
       );
     });
@@ -260,7 +260,7 @@ describe('the cloud assembly', () => {
       const invocation = gateway.invoke(chat({}));
       answer(await coming, 1, 1);
       expect((await invocation.finished()).head?.statusCode).toBe(200);
-      expect(await health.read(['openai/gpt-5-mini'])).toEqual(new Map([['openai/gpt-5-mini', { failures: 0 }]]));
+      expect(await health.readHealth(['openai/gpt-5-mini'])).toEqual(new Map([['openai/gpt-5-mini', { failures: 0 }]]));
     });
 
     test('spend that crosses a threshold is published before the handler ends', async () => {

@@ -10,6 +10,7 @@ import {
   type ProviderClient,
   type ProviderReply,
 } from '../../lambdas/application/ports-provider.ts';
+import type { HealthStore } from '../../lambdas/application/ports-health.ts';
 import type { RateStore } from '../../lambdas/application/ports-rates.ts';
 import type { StreamSink } from '../../lambdas/application/complete-call.ts';
 
@@ -158,6 +159,20 @@ export function tracedRates(rates: RateStore, tracer: Tracer): RateStore {
   return {
     takeRate: (...args) => tracer.call('store.takeRate', () => rates.takeRate(...args), STORE_LOSSES),
     adjustRate: (...args) => tracer.call('store.adjustRate', () => rates.adjustRate(...args), STORE_LOSSES),
+  };
+}
+
+/** The health of targets, reached as the store is: it stands in the same table. */
+export function tracedHealth(health: HealthStore, tracer: Tracer): HealthStore {
+  const traced = <T>(op: string, perform: () => Promise<T>): Promise<T> => tracer.call<T>(`store.${op}`, perform, STORE_LOSSES);
+  return {
+    readHealth: (...args) => traced('readHealth', () => health.readHealth(...args)),
+    addFailure: (...args) => traced('addFailure', () => health.addFailure(...args)),
+    cool: (...args) => traced('cool', () => health.cool(...args)),
+    takeProbe: (...args) => traced('takeProbe', () => health.takeProbe(...args)),
+    dropProbe: (...args) => traced('dropProbe', () => health.dropProbe(...args)),
+    recover: (...args) => traced('recover', () => health.recover(...args)),
+    keepLatency: (...args) => traced('keepLatency', () => health.keepLatency(...args)),
   };
 }
 

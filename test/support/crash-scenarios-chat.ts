@@ -1,6 +1,6 @@
 /** Crash matrix: whole chat completions, over the providers of a route. */
 import type { Policy, Route } from '../../lambdas/domain/policy.ts';
-import type { Scenario } from './crash-matrix.ts';
+import type { Scenario, Stage } from './crash-matrix.ts';
 import { ROOMY, call } from './crash-steps.ts';
 import type { ReplyScript } from './crash-world.ts';
 import { type PolicyParts, PRICE, limit, makePolicy } from './ledger.ts';
@@ -9,7 +9,9 @@ const TARGETS = [PRICE, { ...PRICE, provider: 'spare' }];
 
 const RATES = { requestsPerMinute: 10, tokensPerMinute: 100_000 };
 
-function chatPolicy(parts: PolicyParts): Policy {
+const COOLDOWN = { afterFailures: 1, forMs: 30_000 };
+
+function chatPolicy(parts: PolicyParts, more: Partial<Route> = {}): Policy {
   const policy = makePolicy({ ...ROOMY, ...parts });
   const route: Route = {
     model: 'economy',
@@ -17,6 +19,7 @@ function chatPolicy(parts: PolicyParts): Policy {
     strategy: 'ordered',
     targets: TARGETS.map(({ provider, model }) => ({ provider, model, weight: 1 })),
     fallback: { on: ['timeout', 'rate_limit', 'server_error', 'provider_budget'], attempts: 3 },
+    ...more,
   };
   return { ...policy, routes: [route], prices: TARGETS };
 }
@@ -40,7 +43,33 @@ function chatOf(
   };
 }
 
+/** The same over a route that goes by the health of its targets. */
+function healthChat(name: string, outcome: string, replies: readonly ReplyScript[], more: Partial<Route>): Scenario {
+  return { ...chatOf(name, outcome, replies), policy: chatPolicy({}, more) };
+}
+
+/** The first target has cooled down, and the victim knows it. */
+async function cooledDown({ world, victim, policy }: Stage): Promise<void> {
+  await world.health.addFailure('mock/mock-1');
+  await world.health.cool('mock/mock-1', world.clock.now() - 1, world.clock.now() - 2);
+  await victim.health.warmUp(policy);
+}
+
 export const CHATS: readonly Scenario[] = [
+  healthChat('a target that fails cools down, then another provider', '200', ['503', 'ok'], { cooldown: COOLDOWN }),
+  healthChat('the speed of an answer is kept', '200', ['ok'], { strategy: 'lowest_latency' }),
+  healthChat('every provider asks to wait, and the first that is free answers', '200', ['503 wait', '503 wait', 'ok'], {}),
+  {
+    ...healthChat('a target is probed after its cooldown and recovers', '200', ['ok'], { cooldown: COOLDOWN }),
+    setup: async (stage) => {
+      await stage.world.fund(10_000n);
+      await cooledDown(stage);
+    },
+  },
+  {
+    ...healthChat('a probe that the wallet does not pay for is given back', 'insufficient_funds', [], { cooldown: COOLDOWN }),
+    setup: cooledDown,
+  },
   chatOf('a chat is answered', '200', ['ok']),
   chatOf('a chat is streamed', '200 stream', ['stream'], {}, true),
   chatOf('a stream whose last event has no end', '200 stream', ['stream unended'], {}, true),

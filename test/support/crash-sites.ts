@@ -50,6 +50,7 @@ export function portMethods(): ReadonlyMap<string, readonly string[]> {
     }
   };
   note('store', 'ports.ts', 'LedgerStore');
+  note('store', 'ports-health.ts', 'HealthStore');
   note('store', 'ports-rates.ts', 'RateStore');
   note('publisher', 'ports.ts', 'AlertPublisher');
   note('log', 'ports.ts', 'AlertLog');

@@ -31,6 +31,7 @@ import {
   tracedClock,
   tracedLog,
   tracedProvider,
+  tracedHealth,
   tracedPublisher,
   tracedRates,
   tracedSink,
@@ -71,6 +72,7 @@ export type ReplyScript =
   | '400'
   | '400 cut'
   | '503'
+  | '503 wait'
   | 'timeout'
   | 'connect'
   | 'throw';
@@ -83,6 +85,7 @@ const MOVES_MONEY = new Set(['reserve', 'grant', 'giveBack', 'settle', 'expire',
 export interface Process {
   readonly tracer: Tracer;
   readonly payments: RecordedPayments;
+  readonly health: RouteHealth;
   readonly keeper: Keeper;
   readonly wallets: Wallets;
   readonly alerts: AlertDesk;
@@ -94,6 +97,7 @@ export class World {
   readonly random = seeded(7);
   readonly truth = new MemoryLedgerStore();
   readonly rates = new MemoryRateStore();
+  readonly health = new MemoryHealthStore();
   longestHoldMs = 0;
   /** Crossings that the message of a higher one told. */
   readonly merged = new Set<string>();
@@ -152,12 +156,13 @@ export class World {
     const providers = tracedProvider({ send: (call) => this.answer(call) }, tracer);
     const limits = { answerBytes: LIMITS.answerBytes, errorBytes: LIMITS.errorBytes, eventBytes: LIMITS.eventBytes };
     const rates = new RateLimiter(tracedRates(this.rates, tracer), persistence);
-    const health = new RouteHealth({ store: new MemoryHealthStore(), ...persistence, log: reporter });
+    const health = new RouteHealth({ store: tracedHealth(this.health, tracer), ...persistence, log: reporter });
     const deps = { payments, rates, providers, health, clock, log: reporter, roundRobin: new RoundRobin(() => 0), limits };
     let chats = 0;
     return {
       tracer,
       payments,
+      health,
       keeper: new Keeper({ store, alerts, persistence, reporter }),
       wallets: new Wallets({ store, alerts, persistence, formatUsd }),
       alerts,
@@ -210,7 +215,8 @@ export class World {
     const streams = script.startsWith('stream');
     const headers = new Map([['content-type', streams ? 'text/event-stream' : 'application/json']]);
     if (script === 'stream encoded') headers.set('content-encoding', 'gzip');
-    const status = script === '503' ? 503 : script.startsWith('400') ? 400 : 200;
+    if (script === '503 wait') headers.set('retry-after', '2');
+    const status = script.startsWith('503') ? 503 : script.startsWith('400') ? 400 : 200;
     const body = bodyOf(piecesOf(script), script.endsWith('cut'));
     return { kind: 'answer', status, headers, body, scrub: (bytes) => bytes };
   }

@@ -27,7 +27,7 @@ test('a process that is warmed up knows what the others learned', async () => {
   await world.truth.cool('a/m', world.nowEpochMs + 9_000, world.nowEpochMs);
   const warm = world.process();
   await warm.health.warmUp(policy({ routes: [COOLING, route('plain', ['x/m'])] }));
-  expect(world.calls).toEqual(['read']);
+  expect(world.calls).toEqual(['readHealth']);
   expect(await warm.order(COOLING)).toBe('bca');
 });
 
@@ -61,7 +61,7 @@ test('failures of several processes add up, and a success between them starts th
   await processes[0].note(COOLING, 'b', FAILED);
   await processes[0].note(COOLING, 'b', {});
   await processes[0].note(COOLING, 'b', FAILED);
-  expect((await world.truth.read(['b/m'])).get('b/m')).toEqual({ failures: 1 });
+  expect((await world.truth.readHealth(['b/m'])).get('b/m')).toEqual({ failures: 1 });
 });
 
 test('successes of a target that nobody holds anything against write nothing', async () => {
@@ -161,7 +161,7 @@ test("a provider's Retry-After cools its target for so long, and for five minute
   world.nowEpochMs += 7_000;
   expect(await process.order(COOLING)).toBe('abc');
   await process.note(COOLING, 'b', { failed: true, retryAfterSeconds: 999_999 });
-  expect((await world.truth.read(['b/m'])).get('b/m')?.coolUntilEpochMs).toBe(world.nowEpochMs + 300_000);
+  expect((await world.truth.readHealth(['b/m'])).get('b/m')?.coolUntilEpochMs).toBe(world.nowEpochMs + 300_000);
 });
 
 test('a success that was sent before the cooldown began leaves it as it is', async () => {
@@ -187,19 +187,19 @@ test('a store that is away is told, and this process goes by what it knows', asy
   expect(world.log.lines.length).toBeGreaterThan(2);
 });
 
-test.each(['read', 'addFailure'])(
+test.each(['readHealth', 'addFailure'])(
   'a late answer to %s takes nothing back that this process has learned since',
   async (operation) => {
     const world = new HealthWorld();
     const process = world.process();
     let release = (): void => {};
     world.late = { operation, until: new Promise((resolve) => (release = resolve)) };
-    if (operation === 'read') await process.order(COOLING);
+    if (operation === 'readHealth') await process.order(COOLING);
     else process.tell(COOLING, 'a', FAILED);
     world.late = undefined;
     process.tell(COOLING, 'a', FAILED);
     process.tell(COOLING, 'a', FAILED);
-    if (operation === 'read') process.tell(COOLING, 'a', FAILED);
+    if (operation === 'readHealth') process.tell(COOLING, 'a', FAILED);
     // Everything else is answered by then.
     await new Promise((resolve) => setImmediate(resolve));
     release();
@@ -215,7 +215,7 @@ test('one process reads once in three seconds, however many calls come', async (
     await process.order(COOLING);
     world.nowEpochMs += 100;
   }
-  expect(world.calls).toEqual(['read', 'read']);
+  expect(world.calls).toEqual(['readHealth', 'readHealth']);
 });
 
 describe('latency', () => {
@@ -279,13 +279,13 @@ describe('latency', () => {
     const world = new HealthWorld();
     const [one, other] = [world.process(), world.process()];
     await Promise.all([one.note(FASTEST, 'a', { latencyMs: 100 }), other.note(FASTEST, 'a', { latencyMs: 700 })]);
-    const first = (await world.truth.read(['a/m'])).get('a/m');
+    const first = (await world.truth.readHealth(['a/m'])).get('a/m');
     expect([100, 700]).toContain(first?.latencyMs);
     for (let round = 0; round < 3; round += 1) {
       world.nowEpochMs += 10_000;
       await Promise.all([one.note(FASTEST, 'a', { latencyMs: 100 }), other.note(FASTEST, 'a', { latencyMs: 700 })]);
     }
-    const last = (await world.truth.read(['a/m'])).get('a/m');
+    const last = (await world.truth.readHealth(['a/m'])).get('a/m');
     expect(last?.latencyEpochMs).toBe(world.nowEpochMs);
     expect(last?.latencyMs).toBeGreaterThanOrEqual(100);
     expect(last?.latencyMs).toBeLessThanOrEqual(700);

@@ -17,7 +17,7 @@ export class DynamoHealthStore implements HealthStore {
   }
 
   /** Strongly consistent: what this process has just written must not be taken back by an older copy. */
-  async read(targets: readonly TargetName[]): Promise<ReadonlyMap<TargetName, TargetHealth>> {
+  async readHealth(targets: readonly TargetName[]): Promise<ReadonlyMap<TargetName, TargetHealth>> {
     const items = await this.table.batchGet('readHealth', targets.map(itemKey), true);
     return new Map(items.map((item) => [new ItemReader(item).pk.slice(HEALTH_PREFIX.length), readHealth(item)]));
   }

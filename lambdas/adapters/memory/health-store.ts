@@ -6,7 +6,7 @@ import { HEALTHY, type TargetHealth, type TargetName, readyAtEpochMs, recovers }
 export class MemoryHealthStore implements HealthStore {
   private readonly kept = new Map<TargetName, TargetHealth>();
 
-  async read(targets: readonly TargetName[]): Promise<ReadonlyMap<TargetName, TargetHealth>> {
+  async readHealth(targets: readonly TargetName[]): Promise<ReadonlyMap<TargetName, TargetHealth>> {
     const found = new Map<TargetName, TargetHealth>();
     for (const target of targets) {
       const health = this.kept.get(target);
