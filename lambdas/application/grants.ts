@@ -2,11 +2,14 @@
  * Fills a lane from the pots of its chain, for everybody who waits for that lane at once (single flight), in chunks that
  * adapt to how fast the lane is used. Refuses when a pot has no room and nothing can be recalled.
  */
-import { type NanoUsd, maxOf, minOf } from '../domain/money.ts';
+import { type NanoUsd, maxOf } from '../domain/money.ts';
 import { type Chain, type LaneId, type LaneState, type Pot, type PotKey, type PotState, roomNanoUsd } from '../domain/pots.ts';
+import { Chunks, LEAST_ESTIMATES_AHEAD, withinShare } from './chunks.ts';
 import { DryPots } from './dry-pots.ts';
+import { BUSY_LANES, type LaneBook } from './lane-book.ts';
 import { type Patience, type Persistence, backoffMs, isOver, persist } from './persistence.ts';
 import { type LedgerStore, NotAppliedError, UnknownOutcomeError } from './ports.ts';
+import { type TightPot, fitting, sumOf, tightestPot } from './pot-room.ts';
 import { type LaneSums, recall } from './recall.ts';
 import type { SpendWatch } from './spend-watch.ts';
 
@@ -21,10 +24,12 @@ export interface PotRefusal {
 
 export type FundResult = { readonly ok: true } | { readonly ok: false; readonly refusal: PotRefusal };
 
-interface Chunk {
-  readonly amountNanoUsd: NanoUsd;
-  readonly atEpochMs: number;
-}
+type GrantTry =
+  | { readonly done: true }
+  /** The flush did not fit: the lane as it is. */
+  | { readonly done: false; readonly why: 'lane'; readonly lane: LaneState | undefined }
+  | { readonly done: false; readonly why: 'pot' }
+  | { readonly done: false; readonly why: 'conflict'; readonly error: NotAppliedError };
 
 interface Waiter {
   readonly estimateNanoUsd: NanoUsd;
@@ -36,26 +41,27 @@ interface Waiter {
 }
 
 const NOTHING: LaneSums = { idleNanoUsd: 0n, heldNanoUsd: 0n, unflushedNanoUsd: 0n };
-const QUICK_REFILL_MS = 60_000;
-const SLOW_REFILL_MS = 300_000;
-const MOST_ESTIMATES_A_CHUNK = 50n;
 const ROUNDS = 12;
+/** A lane of a busy chain is refilled once it has less than a quarter of its last chunk. */
+const REFILL_BELOW = 4n;
 
 export class Grants {
   private readonly queues = new Map<string, Waiter[]>();
   readonly dry: DryPots;
-  /** Chunk of the last grant by line and lane number: what the next window's first grant starts from. */
-  private readonly lastChunks = new Map<string, Chunk>();
   private readonly store: LedgerStore;
   private readonly persistence: Persistence;
   private readonly watch: SpendWatch;
+  private readonly book: LaneBook;
+  private readonly chunks: Chunks;
 
   /** @param watch is told every pot that is read on the way, so that nobody has to read it again */
-  constructor(store: LedgerStore, persistence: Persistence, watch: SpendWatch) {
+  constructor(store: LedgerStore, persistence: Persistence, watch: SpendWatch, book: LaneBook) {
     this.store = store;
     this.persistence = persistence;
     this.watch = watch;
     this.dry = new DryPots(store, persistence);
+    this.book = book;
+    this.chunks = new Chunks(book, persistence.clock);
   }
 
   /**
@@ -107,6 +113,7 @@ export class Grants {
     let lane = batch.findLast((waiter) => waiter.seen !== undefined)?.seen;
     let exact = false;
     let fresh = false;
+    let contended = false;
     let short: PotRefusal | undefined;
     for (let round = 0; round < ROUNDS; round += 1) {
       const states = await persist(() => this.readPots(pots, fresh), persistence);
@@ -145,45 +152,72 @@ export class Grants {
         return refuse(batch, idle + tightest.roomNanoUsd, refusal);
       }
       const need = maxOf(0n, sumOf(served) - idle);
-      const amount = exact ? need : this.chunk(chain, laneId, lane, need, head.estimateNanoUsd, room);
+      const draw = {
+        chain,
+        laneId,
+        lane,
+        needNanoUsd: need,
+        estimateNanoUsd: head.estimateNanoUsd,
+        roomNanoUsd: room,
+        contended,
+      };
+      const amount = exact ? need : this.chunks.of(draw);
       const granted = await this.tryGrant(chain, laneId, pots, amount, lane, persistence);
       if (granted.done) {
-        this.rememberChunk(chain, laneId, amount);
+        this.chunks.remember(chain, laneId, amount);
         for (const waiter of served) waiter.resolve({ ok: true });
         return batch.slice(served.length);
       }
-      if (isOver(persistence, granted.error)) break;
-      exact = true;
-      fresh = true;
-      if (granted.met !== undefined) lane = granted.met.lane;
+      if (isOver(persistence, granted.why === 'conflict' ? granted.error : undefined)) break;
+      if (granted.why === 'pot') {
+        exact = true;
+        fresh = true;
+      }
+      if (granted.why === 'lane') lane = granted.lane;
       await this.persistence.clock.sleep(backoffMs(round, this.persistence.random));
+      if (granted.why !== 'conflict') continue;
+      contended = true;
+      // Who was in the way may have filled this very lane.
+      lane = await persist(() => this.store.readLane(laneId, { consistent: true }), persistence);
+      if (lane !== undefined && lane.idleNanoUsd >= head.estimateNanoUsd && lane.idleNanoUsd > idle) {
+        this.book.note(lane, this.persistence.clock.now());
+        head.resolve({ ok: true });
+        return batch.slice(1);
+      }
     }
     // Others were faster each time: that is a refusal, and not a ledger that is away.
     if (short !== undefined) return refuse([head], 0n, short).concat(batch.slice(1));
     throw new NotAppliedError(`no grant for lane ${laneId.chainHash}#${laneId.n} in ${ROUNDS} rounds or in time`);
   }
 
-  /** A new window's lane starts from the chunk of the old one's, and not from the bottom. */
-  private chunk(
-    chain: Chain,
-    laneId: LaneId,
-    lane: LaneState | undefined,
-    need: NanoUsd,
-    estimate: NanoUsd,
-    room: NanoUsd | undefined,
-  ): NanoUsd {
-    const now = this.persistence.clock.now();
-    const before = this.lastChunks.get(`${chain.line}#${laneId.n}`);
-    const inherits = lane?.lastGrantNanoUsd === undefined && before !== undefined && now - before.atEpochMs < SLOW_REFILL_MS;
-    if (!inherits) return chunkNanoUsd(need, estimate, room, lane, now);
-    const share = room === undefined ? before.amountNanoUsd : room / (4n * BigInt(Math.max(1, lane?.laneCount ?? 1)));
-    return maxOf(need, minOf(before.amountNanoUsd, MOST_ESTIMATES_A_CHUNK * estimate, share));
+  /**
+   * Refills a lane of a busy chain before a call finds it short: the call need not wait for the pots then. One try: whoever is
+   * in the way may be doing the same.
+   */
+  async refillAhead(chain: Chain, lane: LaneState, estimateNanoUsd: NanoUsd): Promise<void> {
+    const chunk = lane.lastGrantNanoUsd ?? 0n;
+    const name = `${lane.id.chainHash}#${lane.id.n}`;
+    if (this.book.countOf(chain.hash) < BUSY_LANES || chunk < LEAST_ESTIMATES_AHEAD * estimateNanoUsd) return;
+    if (lane.idleNanoUsd * REFILL_BELOW > chunk || this.queues.has(name)) return;
+    const queue: Waiter[] = [];
+    this.queues.set(name, queue);
+    try {
+      if (await this.tryRefill(chain, lane, estimateNanoUsd)) for (const waiter of queue.splice(0)) waiter.resolve({ ok: true });
+    } finally {
+      // Those who came meanwhile are served, whatever became of it.
+      void this.serve(chain, lane.id, queue, name);
+    }
   }
 
-  private rememberChunk(chain: Chain, laneId: LaneId, amountNanoUsd: NanoUsd): void {
-    if (amountNanoUsd === 0n) return;
-    if (this.lastChunks.size >= 10_000) this.lastChunks.clear();
-    this.lastChunks.set(`${chain.line}#${laneId.n}`, { amountNanoUsd, atEpochMs: this.persistence.clock.now() });
+  private async tryRefill(chain: Chain, lane: LaneState, estimateNanoUsd: NanoUsd): Promise<boolean> {
+    const pots = [chain.wallet, ...chain.limits];
+    const roomNanoUsd = tightestPot(pots, await this.readPots(pots, false))?.roomNanoUsd;
+    const draw = { chain, laneId: lane.id, lane, needNanoUsd: 0n, estimateNanoUsd, roomNanoUsd, contended: false };
+    const amount = this.chunks.of(draw);
+    if (amount < LEAST_ESTIMATES_AHEAD * estimateNanoUsd) return false;
+    const granted = await this.tryGrant(chain, lane.id, pots, amount, lane, this.persistence);
+    if (granted.done) this.chunks.remember(chain, lane.id, amount);
+    return granted.done;
   }
 
   /**
@@ -191,15 +225,17 @@ export class Grants {
    * less than one estimate. Best effort: without it the window's first call grants.
    */
   async grantAhead(chain: Chain, lane: LaneState, estimateNanoUsd: NanoUsd): Promise<void> {
+    const laneId: LaneId = { chainHash: chain.hash, n: lane.id.n };
+    // A transaction for what another process has done already would only be in everybody's way.
+    if ((await this.store.readLane(laneId)) !== undefined) return;
     const pots = [chain.wallet, ...chain.limits];
     const states = await this.readPots(pots, false);
-    const room = tightestPot(pots, states)?.roomNanoUsd;
     const chunk = lane.lastGrantNanoUsd ?? 0n;
-    const share = room === undefined ? chunk : room / (4n * BigInt(Math.max(1, lane.laneCount)));
-    const amountNanoUsd = minOf(chunk, share);
+    const lanes = this.book.countOf(lane.id.chainHash);
+    const amountNanoUsd = withinShare(chunk, tightestPot(pots, states)?.roomNanoUsd, lanes);
     if (amountNanoUsd < estimateNanoUsd) return;
     await this.store.grant({
-      lane: { chainHash: chain.hash, n: lane.id.n },
+      lane: laneId,
       chain,
       pots,
       amountNanoUsd,
@@ -216,11 +252,7 @@ export class Grants {
     amountNanoUsd: NanoUsd,
     lane: LaneState | undefined,
     persistence: Persistence,
-  ): Promise<{
-    readonly done: boolean;
-    readonly met?: { readonly lane: LaneState | undefined };
-    readonly error?: NotAppliedError;
-  }> {
+  ): Promise<GrantTry> {
     // A lane that is not there is made, if only with nothing: a call that costs nothing needs one too.
     if (amountNanoUsd === 0n && lane !== undefined) return { done: true };
     try {
@@ -237,9 +269,9 @@ export class Grants {
         return { done: true };
       }
       // Without a lane in the answer there is none any more: what was known of it, its spend to flush included, is gone too.
-      return outcome.reason === 'lane' ? { done: false, met: { lane: outcome.lane } } : { done: false };
+      return outcome.reason === 'lane' ? { done: false, why: 'lane', lane: outcome.lane } : { done: false, why: 'pot' };
     } catch (error) {
-      if (error instanceof NotAppliedError) return { done: false, error };
+      if (error instanceof NotAppliedError) return { done: false, why: 'conflict', error };
       // Nobody knows: reserve and see. Granted twice, it is only idle money that a recall or the keeper takes back.
       if (error instanceof UnknownOutcomeError && !isOver(persistence, error)) return { done: true };
       throw error;
@@ -276,58 +308,9 @@ export class Grants {
   }
 }
 
-interface TightPot {
-  readonly pot: Pot;
-  readonly roomNanoUsd: NanoUsd;
-}
-
-/** The enforced pot with the least room; undefined when no pot of the chain is enforced. */
-function tightestPot(pots: readonly Pot[], states: ReadonlyMap<PotKey, PotState>): TightPot | undefined {
-  return pots.reduce<TightPot | undefined>((tightest, pot) => {
-    const room = roomNanoUsd(pot, states.get(pot.key));
-    if (room === undefined) return tightest;
-    return tightest === undefined || room < tightest.roomNanoUsd ? { pot, roomNanoUsd: room } : tightest;
-  }, undefined);
-}
-
 /** Nothing could be recalled, so nobody who asks for more than is left gets it. The others come back. */
 function refuse(batch: readonly Waiter[], leftNanoUsd: NanoUsd, refusal: PotRefusal): readonly Waiter[] {
   const short = batch.filter((waiter) => waiter.estimateNanoUsd > leftNanoUsd);
   for (const waiter of short) waiter.resolve({ ok: false, refusal });
   return batch.filter((waiter) => !short.includes(waiter));
-}
-
-function sumOf(waiters: readonly Waiter[]): NanoUsd {
-  return waiters.reduce((sum, waiter) => sum + waiter.estimateNanoUsd, 0n);
-}
-
-/** The longest run of waiters from the head that the lane's idle money and the pots' room can pay together. */
-function fitting(batch: readonly Waiter[], idle: NanoUsd, room: NanoUsd | undefined): readonly Waiter[] {
-  if (room === undefined) return batch;
-  let sum = 0n;
-  const end = batch.findIndex((waiter) => {
-    sum += waiter.estimateNanoUsd;
-    const short = sum - idle;
-    return short > 0n && short > room;
-  });
-  return end === -1 ? batch : batch.slice(0, end);
-}
-
-/**
- * How much to draw: what is needed, or a chunk that doubles when the last one lasted less than a minute, at most
- * 50 estimates and a quarter of the room shared by the chain's lanes.
- */
-export function chunkNanoUsd(
-  need: NanoUsd,
-  estimate: NanoUsd,
-  room: NanoUsd | undefined,
-  lane: Pick<LaneState, 'lastGrantNanoUsd' | 'lastGrantEpochMs' | 'laneCount'> | undefined,
-  nowEpochMs: number,
-): NanoUsd {
-  const last = lane?.lastGrantNanoUsd;
-  if (lane === undefined || last === undefined) return need;
-  const sinceMs = nowEpochMs - (lane.lastGrantEpochMs ?? nowEpochMs);
-  const chunk = sinceMs < QUICK_REFILL_MS ? last * 2n : sinceMs > SLOW_REFILL_MS ? last / 2n : last;
-  const share = room === undefined ? chunk : room / (4n * BigInt(Math.max(1, lane.laneCount)));
-  return maxOf(need, minOf(chunk, MOST_ESTIMATES_A_CHUNK * estimate, share));
 }

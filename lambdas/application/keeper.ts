@@ -5,7 +5,7 @@
 import { currentPots, potOfKey } from '../domain/chains.ts';
 import { type Entry, holdExpiryEpochSeconds } from '../domain/entries.ts';
 import type { Policy } from '../domain/policy.ts';
-import { type Hold, type LaneState, type Pot, type PotKey, heldNanoUsd, watchedPot } from '../domain/pots.ts';
+import { type Hold, type LaneId, type LaneState, type Pot, type PotKey, heldNanoUsd, watchedPot } from '../domain/pots.ts';
 import type { AlertDesk, Reporter } from './alert-desk.ts';
 import { type Persistence, isTransient, persist } from './persistence.ts';
 import type { LedgerStore } from './ports.ts';
@@ -62,12 +62,17 @@ export class Keeper {
     const checked = new Map<PotKey, Pot>();
     let complete = true;
     for await (const page of this.deps.store.openLanes()) {
-      const before: LaneState[] = [];
-      for (const id of page) {
-        const lane = await this.guard(counts, () => this.deps.store.readLane(id, { consistent: true }));
-        if (lane !== undefined) before.push(lane);
+      // Lanes of one chain together: they are flushed in one transaction, soon after they were read.
+      const ids = page.toSorted((a, b) => (a.chainHash < b.chainHash ? -1 : a.chainHash > b.chainHash ? 1 : a.n - b.n));
+      for (let at = 0; at < ids.length; at += MOST_LANES_A_FLUSH) {
+        const before = await Promise.all(ids.slice(at, at + MOST_LANES_A_FLUSH).map((id) => this.look(id, counts)));
+        await this.keepSome(
+          policy,
+          before.filter((lane) => lane !== undefined),
+          counts,
+          checked,
+        );
       }
-      await this.keepPage(policy, before, counts, checked);
       if (this.deps.persistence.clock.now() >= untilEpochMs) {
         complete = false;
         break;
@@ -83,21 +88,25 @@ export class Keeper {
     return { ...counts, complete };
   }
 
-  private async keepPage(policy: Policy, before: readonly LaneState[], counts: Counts, checked: Map<PotKey, Pot>): Promise<void> {
-    const touched = new Set<PotKey>();
-    const after: LaneState[] = [];
-    for (const lane of before) {
-      counts.lanes += 1;
-      this.verify(lane, counts);
-      for (const [hid, hold] of lane.holds) await this.guard(counts, () => this.keepHold(policy, lane, hid, hold, counts));
-      const now =
-        lane.holds.size > 0 ? await this.guard(counts, () => this.deps.store.readLane(lane.id, { consistent: true })) : lane;
-      if (now !== undefined) {
-        after.push(now);
-        for (const entry of now.watched) touched.add(watchedPot(entry));
-      }
-      for (const key of lane.chain) touched.add(key);
-    }
+  private look(id: LaneId, counts: Counts): Promise<LaneState | undefined> {
+    return this.guard(counts, () => this.deps.store.readLane(id, { consistent: true }));
+  }
+
+  /** Checks a lane and ends its holds. Gives the lane after it. */
+  private async keepLane(policy: Policy, lane: LaneState, counts: Counts): Promise<LaneState | undefined> {
+    counts.lanes += 1;
+    this.verify(lane, counts);
+    for (const [hid, hold] of lane.holds) await this.guard(counts, () => this.keepHold(policy, lane, hid, hold, counts));
+    return lane.holds.size > 0 ? this.look(lane.id, counts) : lane;
+  }
+
+  private async keepSome(policy: Policy, before: readonly LaneState[], counts: Counts, checked: Map<PotKey, Pot>): Promise<void> {
+    const kept = await Promise.all(before.map((lane) => this.keepLane(policy, lane, counts)));
+    const after = kept.filter((lane) => lane !== undefined);
+    const touched = new Set<PotKey>([
+      ...before.flatMap((lane) => lane.chain),
+      ...after.flatMap((lane) => lane.watched.map(watchedPot)),
+    ]);
     await this.flush(after, counts);
     for (const lane of after) {
       if (this.isIdle(lane) && lane.idleNanoUsd > 0n)

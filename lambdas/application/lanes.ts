@@ -5,7 +5,8 @@
 import { makeHoldId } from '../domain/entries.ts';
 import type { NanoUsd } from '../domain/money.ts';
 import type { Chain, Hold, LaneId, LaneState, PotKey } from '../domain/pots.ts';
-import { Grants, type PotRefusal } from './grants.ts';
+import type { Grants, PotRefusal } from './grants.ts';
+import type { LaneBook } from './lane-book.ts';
 import type { PendingVoids } from './pending-voids.ts';
 import { type Patience, type Persistence, backoffMs, isOver, isTransient } from './persistence.ts';
 import { type LedgerStore, NotAppliedError, type ReserveOutcome, UnknownOutcomeError } from './ports.ts';
@@ -23,22 +24,31 @@ export interface LaneLimits {
   readonly silenceMs: number;
 }
 
-export const DEFAULT_LANE_LIMITS: LaneLimits = { mostLanes: 256, patienceMs: 8_000, silenceMs: 3_000 };
+export const DEFAULT_LANE_LIMITS: LaneLimits = { mostLanes: 1_024, patienceMs: 8_000, silenceMs: 3_000 };
 const MOST_LOST_REPLIES = 2;
+/** Lanes passed over, for a conflict before the call waits, for want of money before it asks the pots. */
+const MOST_SIDESTEPS = 2;
 
 export class Lanes {
-  /** Lane counts as last seen; a hint: a cold process starts with one lane and learns. */
-  private readonly laneCounts = new Map<string, number>();
   private readonly store: LedgerStore;
   private readonly grants: Grants;
   private readonly voids: PendingVoids;
   private readonly persistence: Persistence;
+  private readonly book: LaneBook;
   private readonly limits: LaneLimits;
 
-  constructor(store: LedgerStore, grants: Grants, voids: PendingVoids, persistence: Persistence, limits: LaneLimits) {
+  constructor(
+    store: LedgerStore,
+    grants: Grants,
+    voids: PendingVoids,
+    persistence: Persistence,
+    book: LaneBook,
+    limits: LaneLimits,
+  ) {
     this.store = store;
     this.grants = grants;
     this.voids = voids;
+    this.book = book;
     this.persistence = persistence;
     this.limits = limits;
   }
@@ -57,8 +67,16 @@ export class Lanes {
     const { clock, random } = this.persistence;
     const hold: Hold = { estimateNanoUsd, direct: chain.direct.map((pot) => pot.key) };
     const full = new Set<number>();
-    let n = this.pick(chain.hash, full);
-    let countBefore = this.countOf(chain.hash);
+    /** Lanes that somebody's transaction was on. */
+    const busy = new Set<number>();
+    /** Lanes without the money. */
+    const short = new Set<number>();
+    const draw = (): number => random.fraction();
+    const choice = (avoid: ReadonlySet<number>) => ({ hash: chain.hash, estimateNanoUsd, avoid, nowEpochMs: clock.now() });
+    // By what is known of the lanes; lane 0 when all were found full.
+    const pick = (): number => this.book.pick(choice(new Set([...full, ...busy])), draw) ?? 0;
+    let n = pick();
+    let countBefore = this.book.countOf(chain.hash);
     let foundFull = 0;
     let lostReplies = 0;
     for (let attempt = 0; ; attempt += 1) {
@@ -74,29 +92,42 @@ export class Lanes {
           await this.voids.declare(chain, lane, hid, hold, patience);
         }
         if (!isTransient(error) || lostReplies > MOST_LOST_REPLIES || isOver({ clock, ...patience }, error)) throw error;
-        await clock.sleep(backoffMs(attempt, random));
+        busy.add(n);
+        // A transaction or a throttled partition is in the way of one lane: another one may serve at once.
+        if (error instanceof UnknownOutcomeError || busy.size > MOST_SIDESTEPS || busy.size + full.size >= countBefore) {
+          await clock.sleep(backoffMs(attempt, random));
+          busy.clear();
+        }
+        n = pick();
         continue;
       }
       if (outcome.ok) {
-        this.learn(chain.hash, outcome.lane);
+        this.learn(outcome.lane);
         return { ok: true, hid, lane, hold, state: outcome.lane };
       }
       if (outcome.reason === 'direct') return { ok: false, refusal: this.directRefusal(chain, lane, outcome.pot, outcome.state) };
       if (isOver({ clock, ...patience }))
         throw new NotAppliedError(`lane ${lane.chainHash}#${lane.n} could not be reserved in time`);
       const seen = outcome.reason === 'no_lane' ? undefined : outcome.lane;
-      this.learn(chain.hash, seen);
+      this.learn(seen);
       if (outcome.reason === 'full') {
         full.add(n);
         foundFull += 1;
         // Two lanes found full say enough; whoever was faster has doubled them for all.
         if (foundFull >= Math.min(2, countBefore)) {
-          if (this.countOf(chain.hash) === countBefore) await this.grow(chain.hash, full);
-          countBefore = this.countOf(chain.hash);
+          if (this.book.countOf(chain.hash) === countBefore) await this.grow(chain.hash, full);
+          countBefore = this.book.countOf(chain.hash);
           foundFull = 0;
         }
-        n = this.pick(chain.hash, full);
+        n = pick();
       } else if (outcome.reason !== 'duplicate') {
+        // Money that lies in another lane is one write away; the pots are a transaction that everybody needs.
+        short.add(n);
+        const other = this.book.pickFunded(choice(new Set([...full, ...busy, ...short])), draw);
+        if (other !== undefined && short.size <= MOST_SIDESTEPS) {
+          n = other;
+          continue;
+        }
         const funded = await this.grants.fund(chain, lane, estimateNanoUsd, seen, patience);
         if (!funded.ok) return { ok: false, refusal: funded.refusal };
       }
@@ -117,26 +148,13 @@ export class Lanes {
     return { pot, state, sums: { idleNanoUsd: 0n, heldNanoUsd, unflushedNanoUsd: 0n }, lane };
   }
 
-  private countOf(hash: string): number {
-    return this.laneCounts.get(hash) ?? 1;
-  }
-
-  private learn(hash: string, lane: LaneState | undefined): void {
-    if (lane === undefined || lane.id.n !== 0) return;
-    if (this.laneCounts.size >= 10_000) this.laneCounts.clear();
-    if (lane.laneCount > this.countOf(hash)) this.laneCounts.set(hash, lane.laneCount);
-  }
-
-  /** A random lane that was not found full; any lane when all were. */
-  private pick(hash: string, full: ReadonlySet<number>): number {
-    const free = Array.from({ length: this.countOf(hash) }, (_, n) => n).filter((n) => !full.has(n));
-    const pool = free.length > 0 ? free : [0];
-    return pool[Math.floor(this.persistence.random.fraction() * pool.length)] ?? 0;
+  private learn(lane: LaneState | undefined): void {
+    if (lane !== undefined) this.book.note(lane, this.persistence.clock.now());
   }
 
   /** Doubles the chain's lanes: a fixed number would be a ceiling of 16 calls in flight each. */
   private async grow(hash: string, full: Set<number>): Promise<void> {
-    const from = this.countOf(hash);
+    const from = this.book.countOf(hash);
     if (from >= this.limits.mostLanes) {
       full.clear();
       await this.persistence.clock.sleep(backoffMs(4, this.persistence.random));
@@ -146,11 +164,11 @@ export class Lanes {
     try {
       const grown = await this.store.growLanes(lane0, from);
       const count = grown ? from * 2 : ((await this.store.readLane(lane0))?.laneCount ?? from * 2);
-      this.laneCounts.set(hash, Math.max(count, from));
+      this.book.learnCount(hash, count);
     } catch (error) {
       if (!isTransient(error)) throw error;
       // The number is only a hint: this process goes on with the lanes that it wanted.
-      this.laneCounts.set(hash, from * 2);
+      this.book.learnCount(hash, from * 2);
     }
   }
 }

@@ -10,6 +10,7 @@ import type { Chain, LaneId, LaneState, Pot } from '../domain/pots.ts';
 import type { MoneyRefusal } from '../domain/refusals.ts';
 import type { AlertDesk, Reporter } from './alert-desk.ts';
 import { Grants } from './grants.ts';
+import { LaneBook } from './lane-book.ts';
 import { DEFAULT_LANE_LIMITS, type LaneHoldResult, type LaneLimits, Lanes } from './lanes.ts';
 import { NextWindow } from './next-window.ts';
 import {
@@ -59,6 +60,7 @@ export class LedgerPayments implements Payments {
   private readonly underWay = new Set<Promise<void>>();
   private readonly settling = new Set<Promise<void>>();
   private readonly watch = new SpendWatch();
+  private readonly book = new LaneBook();
   private readonly grants: Grants;
   private readonly voids: PendingVoids;
   private readonly lanes: Lanes;
@@ -69,10 +71,10 @@ export class LedgerPayments implements Payments {
   constructor(deps: LedgerPaymentsDeps) {
     this.deps = deps;
     const { store, persistence } = deps;
-    this.grants = new Grants(store, persistence, this.watch);
+    this.grants = new Grants(store, persistence, this.watch, this.book);
     this.voids = new PendingVoids(store, persistence, deps.reporter);
-    this.lanes = new Lanes(store, this.grants, this.voids, persistence, deps.laneLimits ?? DEFAULT_LANE_LIMITS);
-    this.nextWindow = new NextWindow(this.grants, persistence);
+    this.lanes = new Lanes(store, this.grants, this.voids, persistence, this.book, deps.laneLimits ?? DEFAULT_LANE_LIMITS);
+    this.nextWindow = new NextWindow(this.grants, persistence, this.book);
     this.statements = new Statements(store, persistence);
   }
 
@@ -214,7 +216,9 @@ export class LedgerPayments implements Payments {
         chargeNanoUsd,
         heldAtEpochMs: held.heldAtEpochMs,
       });
-      return result.kind === 'settled' ? result.lane : undefined;
+      const lane = result.kind === 'settled' ? result.lane : undefined;
+      if (lane !== undefined) this.book.note(lane, persistence.clock.now());
+      return lane;
     } catch (error) {
       if (!isTransient(error)) throw error;
       reporter.error('settlement left to the keeper', { hid: held.hid, requestId: detail.requestId });
@@ -233,6 +237,7 @@ export class LedgerPayments implements Payments {
     const { policy } = held.request;
     const pots = [held.chain.wallet, ...held.chain.limits];
     try {
+      if (settledLane !== undefined) await this.refill(held, settledLane);
       const lane = settledLane ?? (await store.readLane(held.lane, { consistent: true }));
       const now = persistence.clock.now();
       if (lane !== undefined) this.watch.noteLane(held.chain, lane, now);
@@ -253,6 +258,15 @@ export class LedgerPayments implements Payments {
       await this.nextWindow.prepare(held.chain, lane, held.hold.estimateNanoUsd, chainAt);
     } catch (error) {
       reporter.warn('spend not checked for alerts; the keeper does', { reason: error instanceof Error ? error.name : 'unknown' });
+    }
+  }
+
+  /** Best effort: without it the next call that finds the lane short fills it. */
+  private async refill({ chain, hold }: Held, lane: LaneState): Promise<void> {
+    try {
+      await this.grants.refillAhead(chain, lane, hold.estimateNanoUsd);
+    } catch (error) {
+      if (!isTransient(error)) throw error;
     }
   }
 

@@ -11,6 +11,8 @@ const MOST_KNOWN = 10_000;
 /** A pot read longer ago is read again after an answer: other processes flush into it too. */
 const STALE_MS = 15_000;
 const REREAD_MS = 1_000;
+/** More lanes with spend than this are left to the keeper, who flushes them together: alone, each is a transaction on the same pots. */
+const MOST_LANES_FLUSHED = 25;
 
 export class SpendWatch {
   private readonly pots = new Map<PotKey, { readonly state: PotState; readonly atEpochMs: number }>();
@@ -74,13 +76,18 @@ export class SpendWatch {
 
   /** Lanes of a pot, seen by this process, that have spend to flush. */
   lanesToFlush(pot: PotKey): readonly LaneId[] {
-    const lanes = [...(this.unflushed.get(pot)?.values() ?? [])];
-    return lanes.filter((known) => known.amountNanoUsd > 0n).map((known) => known.lane);
+    return this.flushable(pot).map((known) => known.lane);
   }
 
   private unflushedOf(pot: PotKey): NanoUsd {
     let sum = 0n;
-    for (const known of this.unflushed.get(pot)?.values() ?? []) sum += known.amountNanoUsd;
+    for (const known of this.flushable(pot)) sum += known.amountNanoUsd;
     return sum;
+  }
+
+  private flushable(pot: PotKey) {
+    const lanes = this.unflushed.get(pot);
+    if (lanes === undefined || lanes.size > MOST_LANES_FLUSHED) return [];
+    return [...lanes.values()].filter((known) => known.amountNanoUsd > 0n);
   }
 }

@@ -131,6 +131,18 @@ export const CALLS: readonly Scenario[] = [
     run: pays(10n, 6n),
   },
   {
+    name: 'a lane of a busy chain is refilled ahead',
+    policy: makePolicy(ROOMY),
+    setup: async ({ world, helper, policy }) => {
+      await world.fund(10_000n);
+      await call(helper, policy, 100n, 0n);
+      const held = await hold(helper, policy, 80n);
+      await helper.payments.settle(held, 80n, {});
+      for (const from of [1, 2, 4]) await world.truth.growLanes({ ...held.lane, n: 0 }, from);
+    },
+    run: pays(10n, 6n),
+  },
+  {
     name: 'a lane that is full was grown by another process',
     policy: makePolicy(ROOMY),
     setup: async ({ world, helper, victim, policy }) => {
