@@ -211,8 +211,8 @@ export class Grants {
 
   private async tryRefill(chain: Chain, lane: LaneState, estimateNanoUsd: NanoUsd): Promise<boolean> {
     const pots = [chain.wallet, ...chain.limits];
-    const roomNanoUsd = tightestPot(pots, await this.readPots(pots, false))?.roomNanoUsd;
-    const draw = { chain, laneId: lane.id, lane, needNanoUsd: 0n, estimateNanoUsd, roomNanoUsd, contended: false };
+    const room = tightestPot(pots, await this.readPots(pots, false))?.roomNanoUsd;
+    const draw = { chain, laneId: lane.id, lane, needNanoUsd: 0n, estimateNanoUsd, roomNanoUsd: room, contended: false };
     const amount = this.chunks.of(draw);
     if (amount < LEAST_ESTIMATES_AHEAD * estimateNanoUsd) return false;
     const granted = await this.tryGrant(chain, lane.id, pots, amount, lane, this.persistence);
