@@ -7,6 +7,7 @@ import path from 'node:path';
 import { createHash } from 'node:crypto';
 import { createDynamoClient } from '../../lambdas/adapters/dynamodb/client.ts';
 import { MemoryAlertLog } from '../../lambdas/adapters/memory/alert-log.ts';
+import { MemoryHealthStore } from '../../lambdas/adapters/memory/health-store.ts';
 import { MemoryKeyStore } from '../../lambdas/adapters/memory/key-store.ts';
 import { MemoryRateStore } from '../../lambdas/adapters/memory/rate-store.ts';
 import { HttpProvider } from '../../lambdas/adapters/providers/http-provider.ts';
@@ -14,6 +15,7 @@ import { sha256Fingerprint, systemClock, systemRandom } from '../../lambdas/adap
 import { AlertDesk } from '../../lambdas/application/alert-desk.ts';
 import { LedgerPayments } from '../../lambdas/application/ledger-payments.ts';
 import { RateLimiter } from '../../lambdas/application/rate-limiter.ts';
+import { RouteHealth } from '../../lambdas/application/route-health.ts';
 import { Wallets } from '../../lambdas/application/wallets.ts';
 import { makeApiKey } from '../../lambdas/domain/api-keys.ts';
 import { formatUsd, parseUsd } from '../../lambdas/domain/money.ts';
@@ -67,6 +69,7 @@ async function books(): Promise<Books> {
   return {
     store,
     rates: new RateLimiter(new MemoryRateStore(), persistence),
+    health: new MemoryHealthStore(),
     keys: new MemoryKeyStore(),
     alertLog,
     desk,
@@ -77,7 +80,7 @@ async function books(): Promise<Books> {
 
 await writeFile(path.join(directory, `${STAGE}.yaml`), benchPolicy(STAGE, providerUrl));
 const { policy } = await readLocalPolicy(directory, STAGE, systemClock.now());
-const { store, rates, keys, desk, persistence } = await books();
+const { store, rates, health, keys, desk, persistence } = await books();
 await new Wallets({ store, alerts: desk, persistence, formatUsd }).fund(policy, 'team', parseUsd('1000000.00'), 'bench');
 const key = makeApiKey(STAGE, (length) => systemRandom.id(length));
 const sha256 = createHash('sha256').update(key).digest('hex');
@@ -91,6 +94,7 @@ const gateway = createGateway({
   policies: fixedPolicy(policy),
   keys,
   rates,
+  health: new RouteHealth({ store: health, ...persistence, log: reporter }),
   payments,
   providers,
   clock: systemClock,

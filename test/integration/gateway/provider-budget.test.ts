@@ -2,7 +2,7 @@
 import { DynamoLedgerStore } from '../../../lambdas/adapters/dynamodb/ledger-store.ts';
 import { MemoryLedgerStore } from '../../../lambdas/adapters/memory/ledger-store.ts';
 import type { LedgerStore } from '../../../lambdas/application/ports.ts';
-import { OpenAiProvider } from '../../../lambdas/adapters/providers/openai-provider.ts';
+import { HttpProvider } from '../../../lambdas/adapters/providers/http-provider.ts';
 import { SimulatedProvider } from '../../../lambdas/local/simulated-provider.ts';
 import { type TestDatabase, startTestDatabase } from '../../support/database.ts';
 import { FakeLog, fixture, policy, price, provider, route } from '../../support/gateway-fixture.ts';
@@ -45,7 +45,7 @@ async function world(store: LedgerStore, budgets: { readonly first: bigint; read
   });
   const ledgers = [memoryPayments(store), memoryPayments(store)];
   await ledgers[0]?.fund('team', 1_000n * USD);
-  const client = new OpenAiProvider({ find: () => Promise.resolve(undefined) }, new FakeLog(), '0.0.0-test');
+  const client = new HttpProvider({ find: () => Promise.resolve(undefined) }, new FakeLog(), '0.0.0-test');
   const gateways = ledgers.map(({ payments }) => fixture(inForce, client, {}, { payments }));
   ends.push(async () => {
     await client.close();
