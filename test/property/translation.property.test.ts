@@ -114,7 +114,7 @@ test.each([
             : chatChunks(CHAT_TO_MESSAGES.answer(message, TOLD), cuts);
         const sent = serverSentEvents(events, lineEnd);
         const told = (pieces: readonly Uint8Array[]): string => {
-          const meter = new StreamMeter({ read: () => ({ generatedBytes: 0, hidden: false }) }, 1_000_000);
+          const meter = new StreamMeter({ read: () => ({ generatedBytes: 0, hidden: false }) }, 1_000_000, true);
           const passage = translateStream(
             { translation, target: { provider: 'p', model: 'the-model', weight: 1 } },
             { model: 'm', stream: true, includeUsage: true, answers: 1, mediaTokens: 0, unlisted: [] },

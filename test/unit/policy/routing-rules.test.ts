@@ -73,5 +73,7 @@ test('the shipped stages use them: prod cools failing targets down, dev moves fr
   expect(dev.routes.map((route) => [route.model, route.whenBudgetAbove])).toEqual([
     ['economy', undefined],
     ['frontier', { percent: 80, use: 'economy' }],
+    ['claude', undefined],
+    ['embeddings', undefined],
   ]);
 });
