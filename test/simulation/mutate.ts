@@ -83,7 +83,7 @@ export async function runMutants(
   const queue = [...mutants];
   const worker = async (): Promise<void> => {
     for (let mutant = queue.shift(); mutant !== undefined; mutant = queue.shift()) {
-      const result = await runMutant(mutant, seeds);
+      const result = await runMutant(mutant, Math.max(seeds, mutant.seeds ?? 0));
       results.push(result);
       note(result);
     }
