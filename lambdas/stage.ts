@@ -1,6 +1,7 @@
 /** What every function of a deployed stage is built from: its ledger, its alerts, its policy, its log. Built once per process. */
 import { Logger } from '@aws-lambda-powertools/logger';
 import { DynamoAlertLog } from './adapters/dynamodb/alert-log.ts';
+import { DynamoAnswerStore } from './adapters/dynamodb/answer-store.ts';
 import { createDynamoClient } from './adapters/dynamodb/client.ts';
 import { DynamoHealthStore } from './adapters/dynamodb/health-store.ts';
 import { DynamoKeyStore } from './adapters/dynamodb/key-store.ts';
@@ -8,8 +9,9 @@ import { DynamoLedgerStore } from './adapters/dynamodb/ledger-store.ts';
 import { DynamoRateStore } from './adapters/dynamodb/rate-store.ts';
 import { SnsAlertPublisher } from './adapters/sns/alert-publisher.ts';
 import { SsmPolicySource } from './adapters/ssm/policy-source.ts';
-import { systemClock, systemRandom } from './adapters/system/system.ts';
+import { sha256Hex, systemClock, systemRandom } from './adapters/system/system.ts';
 import { AlertDesk } from './application/alert-desk.ts';
+import { KeptAnswers } from './application/kept-answers.ts';
 import type { Persistence } from './application/persistence.ts';
 import type { KeyStore, LedgerStore, PolicySource } from './application/ports.ts';
 import { RateLimiter } from './application/rate-limiter.ts';
@@ -29,6 +31,7 @@ export interface Stage {
   readonly keys: KeyStore;
   readonly rates: RateLimiter;
   readonly health: HealthStore;
+  readonly answers: KeptAnswers;
   readonly alerts: AlertDesk;
   readonly policies: PolicySource;
   readonly persistence: Persistence;
@@ -79,7 +82,8 @@ export function createStage(environment: Environment, logger: Logger): Stage {
   });
   const rates = new RateLimiter(new DynamoRateStore(table), persistence);
   const health = new DynamoHealthStore(table);
-  return { store, keys: new DynamoKeyStore(table), rates, health, alerts, policies, persistence, log };
+  const answers = new KeptAnswers(new DynamoAnswerStore(table), persistence, sha256Hex, log);
+  return { store, keys: new DynamoKeyStore(table), rates, health, answers, alerts, policies, persistence, log };
 }
 
 function stageLog(logger: Logger): StageLog {

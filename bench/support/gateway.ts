@@ -7,12 +7,14 @@ import path from 'node:path';
 import { createHash } from 'node:crypto';
 import { createDynamoClient } from '../../lambdas/adapters/dynamodb/client.ts';
 import { MemoryAlertLog } from '../../lambdas/adapters/memory/alert-log.ts';
+import { MemoryAnswerStore } from '../../lambdas/adapters/memory/answer-store.ts';
 import { MemoryHealthStore } from '../../lambdas/adapters/memory/health-store.ts';
 import { MemoryKeyStore } from '../../lambdas/adapters/memory/key-store.ts';
 import { MemoryRateStore } from '../../lambdas/adapters/memory/rate-store.ts';
 import { HttpProvider } from '../../lambdas/adapters/providers/http-provider.ts';
-import { sha256Fingerprint, systemClock, systemRandom } from '../../lambdas/adapters/system/system.ts';
+import { sha256Fingerprint, sha256Hex, systemClock, systemRandom } from '../../lambdas/adapters/system/system.ts';
 import { AlertDesk } from '../../lambdas/application/alert-desk.ts';
+import { KeptAnswers } from '../../lambdas/application/kept-answers.ts';
 import { LedgerPayments } from '../../lambdas/application/ledger-payments.ts';
 import { RateLimiter } from '../../lambdas/application/rate-limiter.ts';
 import { RouteHealth } from '../../lambdas/application/route-health.ts';
@@ -72,6 +74,7 @@ async function books(): Promise<Books> {
     store,
     rates: new RateLimiter(new MemoryRateStore(), persistence),
     health: new MemoryHealthStore(),
+    answers: new KeptAnswers(new MemoryAnswerStore(), persistence, sha256Hex, reporter),
     keys: new MemoryKeyStore(),
     alertLog,
     desk,
@@ -82,7 +85,7 @@ async function books(): Promise<Books> {
 
 await writeFile(path.join(directory, `${STAGE}.yaml`), benchPolicy(STAGE, providerUrl));
 const { policy } = await readLocalPolicy(directory, STAGE, systemClock.now());
-const { store, rates, health, keys, desk, persistence } = await books();
+const { store, rates, health, answers, keys, desk, persistence } = await books();
 await new Wallets({ store, alerts: desk, persistence, formatUsd }).fund(policy, 'team', parseUsd('1000000.00'), 'bench');
 const key = makeApiKey(STAGE, (length) => systemRandom.id(length));
 const sha256 = createHash('sha256').update(key).digest('hex');
@@ -96,6 +99,7 @@ const gateway = createGateway({
   policies: fixedPolicy(policy),
   keys,
   rates,
+  answers,
   health: new RouteHealth({ store: health, ...persistence, log: reporter }),
   payments,
   providers,

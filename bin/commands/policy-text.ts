@@ -62,8 +62,9 @@ function describeRoute(policy: Policy, route: Route, nowEpochMs: number): readon
   const aliases = route.aliases.length === 0 ? '' : ` (also ${route.aliases.join(', ')})`;
   const fallback = route.fallback.on.length === 0 ? 'no fallback' : `falls back on ${route.fallback.on.join(', ')}`;
   const reason = route.noFallbackReason === undefined ? '' : `: ${route.noFallbackReason}`;
+  const cache = route.cache === undefined ? '' : `; answers are given again for ${route.cache.ttlMs / 1_000} s`;
   return [
-    `  ${route.model}${aliases}: ${route.strategy}, ${fallback}${reason}`,
+    `  ${route.model}${aliases}: ${route.strategy}, ${fallback}${reason}${cache}`,
     ...routingRules(route),
     ...route.targets.map((target) => {
       const price = findPrice(policy.prices, target.provider, target.model, nowEpochMs);

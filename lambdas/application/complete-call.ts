@@ -7,7 +7,7 @@ import { costFromBytes } from '../domain/estimate.ts';
 import type { FieldProblem } from '../domain/field-checks.ts';
 import type { RequestText } from '../domain/forwarded-request.ts';
 import { type NanoUsd, minOf } from '../domain/money.ts';
-import type { ConsumerGroup, Policy, Route } from '../domain/policy.ts';
+import type { ConsumerGroup, Policy } from '../domain/policy.ts';
 import { type Usage, costNanoUsd } from '../domain/prices.ts';
 import type { Api, RequestFields } from '../domain/protocols/api.ts';
 import { type RoundRobin, orderCandidates, resolveRoute } from '../domain/routing.ts';
@@ -22,6 +22,7 @@ import {
   settleSafely,
 } from './dispatch.ts';
 import { routeTargets } from './budget-reroute.ts';
+import type { ClaimRefusalCode } from './kept-answers.ts';
 import type { Statement } from './payments.ts';
 import { type ProviderBody, ProviderBodyError } from './ports-provider.ts';
 import type { Admission, RateFigures, RateLimiter } from './rate-limiter.ts';
@@ -44,6 +45,8 @@ export interface CallRequest {
   /** What goes on of the caller's headers. */
   readonly headers: Readonly<Record<string, string>>;
   readonly startedEpochMs: number;
+  /** Called when something held for this call is left to the keeper, who may charge it. */
+  readonly onLeftToKeeper?: () => void;
 }
 
 export interface CallDeps extends DispatchDeps {
@@ -63,6 +66,7 @@ export interface StreamSink {
 
 export type CallFailure =
   | DispatchFailure
+  | { readonly code: ClaimRefusalCode }
   | { readonly code: 'model_not_found' | 'model_not_allowed' | 'price_unknown'; readonly model: string }
   /** No target of the route can serve this request as it is. */
   | { readonly code: 'not_servable'; readonly problem: FieldProblem };
@@ -79,6 +83,10 @@ export interface CallFacts {
   readonly reservedNanoUsd?: NanoUsd;
   /** Where the group has rate limits. */
   readonly rates?: RateFigures;
+  /** The answer was made earlier, at that cost, and is given again under a client's key or from the route's cache. */
+  readonly replay?: { readonly from: 'key' | 'cache'; readonly costNanoUsd: NanoUsd };
+  /** Where the route has a cache. */
+  readonly cache?: 'hit' | 'miss';
   /** There once something was sent. */
   readonly statement?: Promise<Statement | undefined>;
 }
@@ -89,10 +97,23 @@ interface Answered {
   readonly facts: CallFacts;
 }
 
+/** How a stream ended, and what it cost with all attempts before it. */
+export interface StreamEnd {
+  readonly outcome: 'ok' | Parameters<StreamSink['fail']>[0];
+  readonly costNanoUsd: NanoUsd;
+  readonly estimated: boolean;
+}
+
 export type CallResult =
-  | (Answered & { readonly kind: 'whole'; readonly body: Uint8Array; readonly settled: Promise<void> })
+  | (Answered & {
+      readonly kind: 'whole';
+      readonly body: Uint8Array;
+      /** Its cost is no report of the provider's. */
+      readonly estimated?: boolean;
+      readonly settled: Promise<void>;
+    })
   /** `pump` must be called, once: it reads the provider to its end and settles, whether the caller stays or not. */
-  | (Answered & { readonly kind: 'stream'; readonly pump: (sink: StreamSink) => Promise<void> })
+  | (Answered & { readonly kind: 'stream'; readonly pump: (sink: StreamSink) => Promise<StreamEnd> })
   | {
       readonly kind: 'failed';
       readonly failure: CallFailure;
@@ -138,7 +159,7 @@ export async function completeCall(deps: CallDeps, request: CallRequest): Promis
     candidates,
     admission: admit(deps, group, candidates[0]),
     wantsStream: fields.stream,
-    detail: entryDetail(request, route, reroutedFrom),
+    detail: { ...entryDetail(request, route.model), reroutedFrom },
     // Only now: figures for headers must not delay the call that they describe.
     onSent: () => {
       statement ??= readFigures(deps, request);
@@ -225,7 +246,10 @@ function answer(deps: CallDeps, request: CallRequest, job: Dispatch, won: Won, f
       status,
       headers,
       facts: { ...facts, reservedNanoUsd: candidate.boundNanoUsd },
-      pump: (sink) => pump(deps, request, job, won, result, detail, sink),
+      pump: async (sink) => {
+        const end = await pump(deps, request, job, won, result, detail, sink);
+        return { ...end, costNanoUsd: facts.costNanoUsd + minOf(end.costNanoUsd, candidate.boundNanoUsd) };
+      },
     };
   }
   if (result.free) {
@@ -244,6 +268,7 @@ function answer(deps: CallDeps, request: CallRequest, job: Dispatch, won: Won, f
     kind: 'whole',
     ...translateAnswer(candidate, result, deps.clock.now()),
     facts: { ...facts, costNanoUsd: facts.costNanoUsd + charged },
+    estimated: cost.estimated,
     settled,
   };
 }
@@ -256,7 +281,7 @@ async function pump(
   stream: { readonly first: Uint8Array | undefined; readonly body: ProviderBody },
   detail: EntryDetail,
   sink: StreamSink,
-): Promise<void> {
+): Promise<StreamEnd> {
   const encoded = isEncoded(won.result.headers);
   const { upstream, translation } = won.candidate;
   // A translated stream says of usage what the caller wants to know, so its translator must see all of it.
@@ -294,6 +319,7 @@ async function pump(
       outcome,
     });
   }
+  return { outcome, costNanoUsd: cost.nanoUsd, estimated: cost.estimated === true };
 }
 
 interface Cost {
@@ -340,15 +366,15 @@ function isEncoded(headers: ReadonlyMap<string, string>): boolean {
   return encoding !== '' && encoding !== 'identity';
 }
 
-function entryDetail(request: CallRequest, route: Route, reroutedFrom: string | undefined): EntryDetail {
+/** What every entry of a call says. @param route its name, after aliases */
+export function entryDetail(request: CallRequest, route: string | undefined): EntryDetail {
   const { unlisted } = request.fields;
   return {
     requestId: request.requestId,
     group: request.group.name,
     user: request.userId,
     keyId: request.keyId,
-    route: route.model,
-    reroutedFrom,
+    route,
     purpose: 'traffic',
     tags: request.tags,
     unlistedFields: unlisted.length > 0 ? unlisted.slice(0, 20) : undefined,

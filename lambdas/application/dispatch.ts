@@ -38,6 +38,7 @@ export interface Dispatch {
   /** Under way beside the first hold, where the group has rate limits. */
   readonly admission?: Promise<Admission>;
   readonly limits: AnswerLimits;
+  readonly onLeftToKeeper?: () => void;
 }
 
 /** Money was held for the answer and must be settled by whoever takes it. */
@@ -223,6 +224,7 @@ async function holdFor(deps: DispatchDeps, job: Dispatch, candidate: PricedTarge
       target: candidate.target,
       price: candidate.price,
       boundNanoUsd: candidate.boundNanoUsd,
+      onLeftToKeeper: job.onLeftToKeeper,
     });
   } catch (error) {
     if (!(error instanceof LedgerUnavailableError)) throw error;

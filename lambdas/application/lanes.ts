@@ -56,6 +56,7 @@ export class Lanes {
   /**
    * @param expiresAtEpochSeconds when the keeper may decide the hold
    * @param patience when the ledger counts as away; several wallets share one
+   * @param onLeftToKeeper called when a hold that nobody was given could not be declared void at once
    * @throws NotAppliedError or UnknownOutcomeError when the store stays away: nothing may be sent
    */
   async hold(
@@ -63,6 +64,7 @@ export class Lanes {
     estimateNanoUsd: NanoUsd,
     expiresAtEpochSeconds: number,
     patience = this.patience(),
+    onLeftToKeeper?: () => void,
   ): Promise<LaneHoldResult> {
     const { clock, random } = this.persistence;
     const hold: Hold = { estimateNanoUsd, direct: chain.direct.map((pot) => pot.key) };
@@ -89,7 +91,7 @@ export class Lanes {
         if (error instanceof UnknownOutcomeError) {
           lostReplies += 1;
           // Nobody knows whether the hold stands, and nothing was sent for it.
-          await this.voids.declare(chain, lane, hid, hold, patience);
+          if (!(await this.voids.declare(chain, lane, hid, hold, patience))) onLeftToKeeper?.();
         }
         if (!isTransient(error) || lostReplies > MOST_LOST_REPLIES || isOver({ clock, ...patience }, error)) throw error;
         busy.add(n);

@@ -3,7 +3,7 @@
  * alerts as soon as a settlement crosses a threshold.
  */
 import { ChainBuilder } from '../domain/chains.ts';
-import type { Entry, EntryDetail } from '../domain/entries.ts';
+import { type Entry, type EntryDetail, makeHoldId } from '../domain/entries.ts';
 import type { NanoUsd } from '../domain/money.ts';
 import type { ConsumerGroup, Policy } from '../domain/policy.ts';
 import type { Chain, LaneId, LaneState, Pot } from '../domain/pots.ts';
@@ -40,6 +40,8 @@ export interface LedgerPaymentsDeps {
   readonly laneLimits?: LaneLimits;
 }
 
+/** Of an entry that no money stood behind. */
+const NO_LANE: LaneId = { chainHash: 'none', n: 0 };
 /** A hold outlives the longest call that it can pay for. */
 const HOLD_MARGIN_SECONDS = 60;
 /** How long a refusal waits for this process's own settlements, which are about to free money. */
@@ -104,6 +106,28 @@ export class LedgerPayments implements Payments {
     return settled.then(() => undefined);
   }
 
+  async record(detail: EntryDetail): Promise<void> {
+    const { store, persistence, reporter } = this.deps;
+    const atEpochMs = persistence.clock.now();
+    const entry: Entry = {
+      hid: makeHoldId(Math.ceil(atEpochMs / 1_000), persistence.random.id(12)),
+      status: 'VOID',
+      chargeNanoUsd: 0n,
+      lossNanoUsd: 0n,
+      estimateNanoUsd: 0n,
+      lane: NO_LANE,
+      chain: [],
+      direct: [],
+      atEpochMs,
+      detail,
+    };
+    try {
+      await persist(() => store.putEntry(entry), persistence);
+    } catch (error) {
+      reporter.warn('an entry of zero was not written', { requestId: detail.requestId, error: nameOf(error) });
+    }
+  }
+
   statement(policy: Policy, group: ConsumerGroup, userId: string, maxAgeMs: number): Promise<Statement | undefined> {
     return this.statements.find(policy, group, userId, maxAgeMs);
   }
@@ -161,7 +185,7 @@ export class LedgerPayments implements Payments {
   private async tryWallet(request: PaymentRequest, walletId: string, patience: Patience): Promise<HoldResult | WalletRefusal> {
     const chain = this.chain(request, walletId);
     const expiresAt = this.expiresAtEpochSeconds(request);
-    const result = await this.lanes.hold(chain, request.boundNanoUsd, expiresAt, patience);
+    const result = await this.lanes.hold(chain, request.boundNanoUsd, expiresAt, patience, request.onLeftToKeeper);
     if (result.ok) return { ok: true, held: toHeld(request, chain, result, this.deps.persistence.clock.now()) };
     const { pot, state, lane } = result.refusal;
     const refusal = refusalOf(request.policy, result.refusal, request.boundNanoUsd);
@@ -220,6 +244,7 @@ export class LedgerPayments implements Payments {
       if (lane !== undefined) this.book.note(lane, persistence.clock.now());
       return lane;
     } catch (error) {
+      held.request.onLeftToKeeper?.();
       if (!isTransient(error)) throw error;
       reporter.error('settlement left to the keeper', { hid: held.hid, requestId: detail.requestId });
       return undefined;
@@ -257,7 +282,7 @@ export class LedgerPayments implements Payments {
       const chainAt = (epochMs: number): Chain => this.chain(held.request, held.chain.walletId, epochMs);
       await this.nextWindow.prepare(held.chain, lane, held.hold.estimateNanoUsd, chainAt);
     } catch (error) {
-      reporter.warn('spend not checked for alerts; the keeper does', { reason: error instanceof Error ? error.name : 'unknown' });
+      reporter.warn('spend not checked for alerts; the keeper does', { reason: nameOf(error) });
     }
   }
 
@@ -281,6 +306,10 @@ export class LedgerPayments implements Payments {
       this.watch.noteFlushed([chain.wallet, ...chain.limits], lane);
     }
   }
+}
+
+function nameOf(error: unknown): string {
+  return error instanceof Error ? error.name : 'unknown';
 }
 
 /** A request larger than the whole limit says nothing of the spend under it. */

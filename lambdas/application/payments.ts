@@ -17,6 +17,8 @@ export interface PaymentRequest {
   /** Pinned: the entry is priced by it however long the call lasts. */
   readonly price: Price;
   readonly boundNanoUsd: NanoUsd;
+  /** Called when a hold made for this request is left to the keeper, who may charge it: until then nobody knows its end. */
+  readonly onLeftToKeeper?: () => void;
 }
 
 /** Money taken for one send. Whoever has it must end it with `settle`, exactly once. */
@@ -45,6 +47,8 @@ export interface Payments {
    * time; what it could not write is left to the keeper.
    */
   settle(held: Held, actualNanoUsd: NanoUsd, detail: EntryDetail): Promise<void>;
+  /** Writes an entry of a request that nothing was sent or held for, at zero. Never rejects: what it could not write is logged. */
+  record(detail: EntryDetail): Promise<void>;
   /** What stands over a caller, from a snapshot at most `maxAgeMs` old; undefined when the store does not answer. */
   statement(policy: Policy, group: ConsumerGroup, userId: string, maxAgeMs: number): Promise<Statement | undefined>;
   /**

@@ -44,8 +44,9 @@ export class PendingVoids {
   /**
    * Declares a hold void: now, or when the store answers again.
    * @param patience how long the call waits for it
+   * @returns whether it is done; otherwise the hold costs its bound for as long as nothing comes of it
    */
-  async declare(chain: Chain, lane: LaneId, hid: string, hold: Hold, patience: Patience): Promise<void> {
+  async declare(chain: Chain, lane: LaneId, hid: string, hold: Hold, patience: Patience): Promise<boolean> {
     const { clock } = this.persistence;
     const { wallet, limits, direct, walletId, groupId, providerId } = chain;
     const entry: Entry = {
@@ -62,10 +63,11 @@ export class PendingVoids {
     };
     const one = { entry, terms: { chain: [wallet, ...limits], direct, walletId, groupId, providerId } };
     const isLate = clock.now() >= patience.silentUntilEpochMs;
-    if (!isLate && (await this.tryOne(one, { tries: TRIES_AT_ONCE, ...patience }))) return;
+    if (!isLate && (await this.tryOne(one, { tries: TRIES_AT_ONCE, ...patience }))) return true;
     if (this.pending.size >= MOST_PENDING) this.reporter.error('a hold that paid for nothing is left to the policy', { hid });
     else this.pending.set(hid, one);
     void this.keepTrying();
+    return false;
   }
 
   /** Tries each once, and stops at the first that the store does not take. Joined by whoever asks meanwhile. */

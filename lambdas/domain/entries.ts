@@ -26,6 +26,9 @@ export interface Entry {
   readonly detail: EntryDetail;
 }
 
+/** What a call was for. */
+export const PURPOSES = ['traffic', 'evaluation', 'cached', 'replayed'] as const;
+
 /** What people and reports want to know of a call. All optional: an entry that the keeper writes knows little. */
 export interface EntryDetail {
   readonly requestId?: string;
@@ -43,7 +46,8 @@ export interface EntryDetail {
   readonly estimated?: boolean;
   /** `ok`, or why it cost what it did: `refused_by_provider`, `connect_failed`, `timeout`, `reset`, `void`, `expired`. */
   readonly outcome?: string;
-  readonly purpose?: 'traffic' | 'evaluation';
+  /** `replayed`, `cached`: an answer given again, under a client's key or from a route's cache. Nothing was sent. */
+  readonly purpose?: (typeof PURPOSES)[number];
   readonly tags?: Readonly<Record<string, string>>;
   /** Names of request fields that the gateway does not know and passed on. */
   readonly unlistedFields?: readonly string[];

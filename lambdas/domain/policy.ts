@@ -124,6 +124,8 @@ export interface Route {
   readonly noFallbackReason?: string;
   /** From this percent of any budget over the caller on, requests go to the route `use`. */
   readonly whenBudgetAbove?: { readonly percent: number; readonly use: string };
+  /** How long the answer to a request is given again to the same request of the same group, ms; absent: never. */
+  readonly cache?: { readonly ttlMs: number };
 }
 
 /** A target that failed so often in a row is left alone for a while. */

@@ -24,7 +24,7 @@ export interface WiredGateway {
 
 /** Builds everything once. */
 export function wireGateway(environment: GatewayEnvironment, logger: Logger): WiredGateway {
-  const { store, keys, rates, alerts, policies, persistence, log, ...stage } = createStage(environment, logger);
+  const { store, keys, rates, answers, alerts, policies, persistence, log, ...stage } = createStage(environment, logger);
   const secrets = new SecretsManagerSource({
     prefix: environment.secretPrefix,
     clock: systemClock,
@@ -43,6 +43,7 @@ export function wireGateway(environment: GatewayEnvironment, logger: Logger): Wi
     keys,
     payments,
     rates,
+    answers,
     providers: provider,
     health,
     clock: systemClock,

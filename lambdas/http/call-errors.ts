@@ -37,6 +37,30 @@ export function callError(failure: CallFailure, groupName: string): GatewayError
       return invalidRequest(failure.problem.message, failure.problem.param);
     case 'rate_limit_exceeded':
       return rateError(failure.refusal, groupName);
+    case 'idempotency_conflict':
+      return new GatewayError({
+        status: 400,
+        code: failure.code,
+        param: 'idempotency-key',
+        message: 'This Idempotency-Key was used with another body. Nothing was sent: use a new key for a new request.',
+      });
+    case 'idempotency_in_flight':
+      return new GatewayError({
+        status: 429,
+        code: failure.code,
+        param: 'idempotency-key',
+        message: 'The call with this Idempotency-Key is still under way. Ask again with the same key: nothing is charged twice.',
+        headers: { 'retry-after': '5' },
+      });
+    case 'idempotency_answer_lost':
+      return new GatewayError({
+        status: 400,
+        code: failure.code,
+        param: 'idempotency-key',
+        message:
+          'The call with this Idempotency-Key was or may have been charged, and its answer cannot be given: it broke, nobody knows how it ended, or it was too large to keep. Nothing was sent again. To ask anew, and be charged anew, use a new key.',
+        headers: NO_RETRY,
+      });
     case 'ledger_unavailable':
       return ledgerUnavailable();
     case 'providers_unavailable':

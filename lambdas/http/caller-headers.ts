@@ -41,6 +41,24 @@ export function readUser(headers: RequestHeaders, boundUser: string | undefined,
   return boundUser ?? claimed ?? ANONYMOUS;
 }
 
+const IDEMPOTENCY_KEY = /^[\x21-\x7e]+$/;
+
+/**
+ * The name that a client gives a call so that it is made once; undefined where it gives none.
+ * @throws GatewayError 400 when it is not 1 to 255 visible ASCII characters
+ */
+export function readIdempotencyKey(headers: RequestHeaders, limits: Pick<Limits, 'idempotencyKeyChars'>): string | undefined {
+  const key = headers.get('idempotency-key');
+  if (key === null) return undefined;
+  if (!IDEMPOTENCY_KEY.test(key) || key.length > limits.idempotencyKeyChars) {
+    throw invalidRequest(
+      `Idempotency-Key must be 1 to ${limits.idempotencyKeyChars} visible ASCII characters, such as a UUID.`,
+      'idempotency-key',
+    );
+  }
+  return key;
+}
+
 /** Keys of every JavaScript object: a report that builds one from tags would trip over them. */
 const RESERVED_TAGS: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype']);
 

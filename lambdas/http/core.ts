@@ -2,11 +2,12 @@
  * The gateway: one request in, one answer out, as plain values or as a WHATWG `Request` and `Response`. It knows no server; the
  * Node and Lambda entries do. It never throws: what goes wrong is an answer in our shape, with the request's id.
  */
-import type { CallDeps } from '../application/complete-call.ts';
+import type { KeptAnswers } from '../application/kept-answers.ts';
 import type { Payments } from '../application/payments.ts';
 import type { Clock, KeyStore, PolicySource, Random } from '../application/ports.ts';
 import type { Log, ProviderClient } from '../application/ports-provider.ts';
 import type { RateLimiter } from '../application/rate-limiter.ts';
+import type { ReplayDeps } from '../application/replayed-call.ts';
 import type { RouteHealth } from '../application/route-health.ts';
 import type { Api } from '../domain/protocols/api.ts';
 import { APIS } from '../domain/protocols/registry.ts';
@@ -30,6 +31,7 @@ export interface GatewayDeps {
   readonly keys: KeyStore;
   readonly payments: Payments;
   readonly rates: RateLimiter;
+  readonly answers: KeptAnswers;
   readonly providers: ProviderClient;
   readonly health: RouteHealth;
   readonly clock: Clock;
@@ -60,7 +62,7 @@ const WALLET_AGE_MS = 5_000;
 export function createGateway(deps: GatewayDeps): Gateway & PlainGateway {
   const limits: Limits = { ...LIMITS, ...deps.limits };
   const authenticator = new Authenticator(deps.keys, deps.clock, limits);
-  const calls: CallDeps = { ...deps, limits, roundRobin: new RoundRobin(() => deps.random.fraction()) };
+  const calls: ReplayDeps = { ...deps, limits, roundRobin: new RoundRobin(() => deps.random.fraction()) };
   let openCalls = 0;
 
   const serveCall = async (api: Api, request: GatewayRequest, requestId: string): Promise<Handled> => {

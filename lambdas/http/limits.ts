@@ -25,6 +25,12 @@ export const LIMITS = {
   /** How long a key's look-up is believed, found or not. */
   keyAgeMs: 60_000,
   keysCached: 10_000,
+  /** An Idempotency-Key, visible ASCII characters. */
+  idempotencyKeyChars: 255,
+  /** The largest answer that is kept for a repeat or in a cache, bytes. */
+  keptAnswerBytes: 1024 * 1024,
+  /** How long a repeat waits for the call that has its key, before it is a 429. */
+  replayWaitMs: 10_000,
   userChars: 128,
   tags: 10,
   tagKeyChars: 32,

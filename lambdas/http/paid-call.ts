@@ -1,11 +1,12 @@
 /** A call that costs money: its request checked, handed to the application, and its outcome told in HTTP. */
-import { type CallDeps, type CallFacts, completeCall } from '../application/complete-call.ts';
+import type { CallFacts } from '../application/complete-call.ts';
 import type { Statement } from '../application/payments.ts';
+import { type ReplayDeps, answerCall } from '../application/replayed-call.ts';
 import { formatUsd } from '../domain/money.ts';
 import type { Policy } from '../domain/policy.ts';
 import type { Api } from '../domain/protocols/api.ts';
 import type { Caller } from './authenticate.ts';
-import { forwardedHeaders, passedHeaders, readTags, readUser } from './caller-headers.ts';
+import { forwardedHeaders, passedHeaders, readIdempotencyKey, readTags, readUser } from './caller-headers.ts';
 import { CallerStream } from './caller-stream.ts';
 import { callError } from './call-errors.ts';
 import { errorAnswer, invalidRequest } from './errors.ts';
@@ -13,12 +14,13 @@ import { parseRequest } from './json-document.ts';
 import type { Limits } from './limits.ts';
 import type { GatewayRequest, Handled, RequestHeaders } from './messages.ts';
 import { rateHeaders } from './rate-headers.ts';
+import { replayHeaders } from './replay-headers.ts';
 import { readJsonBody } from './request-body.ts';
 import { budgetHeaders } from './wallet.ts';
 
 /** Serves one call of an API. @throws GatewayError for a request that is refused before anything is looked up */
 export async function handleCall(
-  deps: CallDeps,
+  deps: ReplayDeps,
   limits: Limits,
   api: Api,
   request: GatewayRequest,
@@ -27,9 +29,7 @@ export async function handleCall(
   caller: Caller,
 ): Promise<Handled> {
   const startedEpochMs = deps.clock.now();
-  if (request.headers.has('idempotency-key')) {
-    throw invalidRequest('Idempotency-Key is not supported yet: leave it out.', 'idempotency-key');
-  }
+  const idempotencyKey = readIdempotencyKey(request.headers, limits);
   const userId = readUser(request.headers, caller.user, limits);
   const tags = readTags(request.headers, limits);
   const body = await readJsonBody(request, limits.bodyBytes);
@@ -38,7 +38,7 @@ export async function handleCall(
   if (!read.ok) throw invalidRequest(read.problem.message, read.problem.param);
   const { fields } = read;
 
-  const result = await completeCall(deps, {
+  const call = {
     api,
     requestId,
     policy,
@@ -51,7 +51,8 @@ export async function handleCall(
     body,
     headers: forwardedHeaders(request.headers),
     startedEpochMs,
-  });
+  };
+  const result = await answerCall(deps, call, idempotencyKey);
   const { facts } = result;
   const log = (status: number, outcome: string): void =>
     deps.log.info('call', {
@@ -79,7 +80,7 @@ export async function handleCall(
   const headers = passedHeaders(result.headers);
   if (result.kind === 'whole') {
     await setFacts(headers, facts, false, fields.unlisted, limits);
-    log(result.status, 'answered');
+    log(result.status, facts.replay === undefined ? 'answered' : 'replayed');
     return { answer: { status: result.status, headers, body: asBody(result.body, result.status) }, done: result.settled };
   }
   // Before anything else: whoever has a stream's hold must read the provider to its end.
@@ -88,7 +89,7 @@ export async function handleCall(
   await setFacts(headers, facts, true, fields.unlisted, limits);
   const logged = async (): Promise<void> => {
     await pumped;
-    log(result.status, 'streamed');
+    log(result.status, facts.replay === undefined ? 'streamed' : 'replayed');
   };
   return { answer: { status: result.status, headers, body: sink }, done: logged() };
 }
@@ -108,6 +109,7 @@ async function setFacts(
   headers.set('x-tollgate-attempts', String(facts.attempts));
   if (unlisted.length > 0) headers.set('x-tollgate-unlisted-fields', unlisted.slice(0, limits.unlistedFields).join(','));
   if (facts.rates !== undefined) for (const [name, value] of rateHeaders(facts.rates)) headers.set(name, value);
+  for (const [name, value] of replayHeaders(facts)) headers.set(name, value);
   const statement = await shortly(facts.statement, stream ? limits.streamFiguresMs : limits.figuresMs);
   for (const [name, value] of Object.entries(budgetHeaders(statement))) if (!headers.has(name)) headers.set(name, value);
 }

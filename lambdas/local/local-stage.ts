@@ -97,6 +97,7 @@ export class LocalStage {
       keys: books.keys,
       payments,
       rates: books.rates,
+      answers: books.answers,
       providers,
       health,
       clock,

@@ -58,6 +58,14 @@ export function checkStageRules(file: PolicyFile, findings: Findings): void {
     );
   }
   for (const [index, route] of file.routes.entries()) {
+    if (route.cache !== undefined && route.cache.on_service !== true) {
+      const message = `route ${route.model} has a cache; a service stage that gives answers again says so`;
+      findings.error(
+        ['routes', index, 'cache'],
+        message,
+        `write cache: { ttl: ${route.cache.ttl}, on_service: true }, or remove it`,
+      );
+    }
     if (triedTargetsOf(route) > 1 || route.no_fallback_reason !== undefined) continue;
     const message = `route ${route.model} has neither a fallback nor a stated reason for none`;
     findings.error(['routes', index], message, 'add a second target and fallback, or no_fallback_reason: …');

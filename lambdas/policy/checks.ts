@@ -8,6 +8,9 @@ import type { PolicyFile, ProviderInFile, RouteInFile, ThresholdInFile } from '.
 
 /** A Lambda function ends at 15 minutes; a call must be over and settled before. */
 const MAX_TOTAL_MS = 14 * 60_000;
+/** A cache keeps an answer for a week at most. */
+const MIN_CACHE_MS = 1000;
+const MAX_CACHE_MS = 168 * 3600 * 1000;
 
 /** Runs every check that holds for any stage. */
 export function checkMeaning(file: PolicyFile, deployed: boolean, findings: Findings): void {
@@ -244,6 +247,11 @@ function checkRoute(route: RouteInFile, index: number, findings: Findings): void
   for (const [at, target] of route.targets.entries()) {
     if (target.weight === undefined || strategy === 'weighted_round_robin') continue;
     findings.warn(['routes', index, 'targets', at, 'weight'], `a weight has no effect on a route that is ${strategy}`);
+  }
+  if (route.cache !== undefined) {
+    const ttlMs = durationMs(route.cache.ttl);
+    const outside = ttlMs < MIN_CACHE_MS || ttlMs > MAX_CACHE_MS;
+    if (outside) findings.error(['routes', index, 'cache', 'ttl'], 'a ttl is 1s to 168h', 'write one such as 1h');
   }
   const attempts = route.fallback?.attempts;
   if (attempts !== undefined && attempts > route.targets.length + 1) {

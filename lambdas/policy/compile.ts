@@ -144,6 +144,7 @@ function routeOf(route: RouteInFile): Route {
     ),
     ...given('noFallbackReason', route.no_fallback_reason),
     ...given('whenBudgetAbove', near === undefined ? undefined : { percent: near.percent, use: near.use }),
+    ...given('cache', route.cache && { ttlMs: durationMs(route.cache.ttl) }),
   };
 }
 

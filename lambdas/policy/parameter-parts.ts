@@ -114,6 +114,7 @@ const route = record<Route>({
   cooldown: optional(record<Cooldown>({ afterFailures: whole(1), forMs: whole(1) })),
   noFallbackReason: optional(phrase),
   whenBudgetAbove: optional(record<NonNullable<Route['whenBudgetAbove']>>({ percent: whole(1), use: name })),
+  cache: optional(record<NonNullable<Route['cache']>>({ ttlMs: whole(1) })),
 });
 
 /** Decodes the part `settings`. */

@@ -187,6 +187,13 @@ const route = z.strictObject({
     .string()
     .regex(/^[^\p{Cc}]{8,300}$/u, 'a reason that a reviewer understands: one line of 8 to 300 characters')
     .optional(),
+  cache: z
+    .strictObject({
+      ttl: duration.describe('How long an answer is given again, 1s to 168h.'),
+      on_service: z.literal(true).optional().describe('A service stage must say it.'),
+    })
+    .optional()
+    .describe('The same request of the same group gets the stored answer at no cost. Off unless stated.'),
   when_budget_above: z.strictObject({ percent: z.int().min(1).max(100), use: routeName }).optional(),
 });
 

@@ -100,6 +100,7 @@ function route(name: string, providers: readonly string[]): fc.Arbitrary<Route> 
         afterFailures: fc.integer({ min: 1, max: 1_000 }),
         forMs: fc.integer({ min: 1_000, max: 3_600_000 }),
       }),
+      cache: fc.record({ ttlMs: fc.integer({ min: 1_000, max: 604_800_000 }) }),
     },
     { requiredKeys: ['model', 'aliases', 'strategy', 'targets', 'fallback'] },
   );

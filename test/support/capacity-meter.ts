@@ -223,6 +223,7 @@ function storedValue(value: unknown): AttributeValue {
   if (typeof value === 'bigint' || typeof value === 'number') return { N: String(value) };
   if (typeof value === 'boolean') return { BOOL: value };
   if (value === null) return { NULL: true };
+  if (value instanceof Uint8Array) return { B: value };
   if (value instanceof Set) return { SS: [...value].map(String) };
   if (Array.isArray(value)) return { L: value.map(storedValue) };
   return { M: storedItem(asRecord(value)) };

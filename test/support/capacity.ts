@@ -27,6 +27,7 @@ export function itemBytes(item: StoredItem): number {
 function valueBytes(value: AttributeValue): number {
   if (value.S !== undefined) return textBytes(value.S);
   if (value.N !== undefined) return numberBytes(value.N);
+  if (value.B !== undefined) return value.B.length;
   if (value.BOOL !== undefined || value.NULL !== undefined) return 1;
   // A list or a map has 3 bytes of its own and 1 for each element.
   // Nothing is said of sets: they are counted as lists.

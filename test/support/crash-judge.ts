@@ -52,6 +52,7 @@ export async function judge(world: World, verdict: Verdict): Promise<readonly st
     ...world.records.flatMap((record) => judgeCall(record, entries.get(record.hid), verdict)),
     ...judgeStrays(world, entries, verdict),
     ...judgeSends(world, entries, verdict),
+    ...chargedTwice(world, entries),
     ...pots.flatMap((pot) => judgeAlerts(world, pot, verdict)),
     ...judgeDeliveries(world, verdict),
   ];
@@ -96,6 +97,19 @@ function judgeSends(world: World, entries: ReadonlyMap<string, Entry>, verdict: 
     if (!billed || verdict.providerLost || entry?.status !== 'FINAL') return [];
     return entry.chargeNanoUsd === BigInt(BILLED_TOKENS) ? [] : [`a send billed at ${BILLED_TOKENS} is ${entry.chargeNanoUsd}`];
   });
+}
+
+/** However often a client's key is sent, and whatever dies meanwhile, one run of it may cost something. */
+export function chargedTwice(
+  { executions }: Pick<World, 'executions'>,
+  entries: ReadonlyMap<string, Pick<Entry, 'chargeNanoUsd'>>,
+): readonly string[] {
+  const runs = new Map<string, number>();
+  for (const { key, hids } of executions) {
+    const charged = hids.some((hid) => (entries.get(hid)?.chargeNanoUsd ?? 0n) > 0n);
+    if (key !== undefined && charged) runs.set(key, (runs.get(key) ?? 0) + 1);
+  }
+  return [...runs].flatMap(([key, count]) => (count > 1 ? [`key ${key} was charged for ${count} runs`] : []));
 }
 
 /** What spend has crossed is marked as sent, and no marker waits for ever. */

@@ -10,6 +10,7 @@ import {
   type ProviderClient,
   type ProviderReply,
 } from '../../lambdas/application/ports-provider.ts';
+import type { AnswerStore } from '../../lambdas/application/ports-answers.ts';
 import type { HealthStore } from '../../lambdas/application/ports-health.ts';
 import type { RateStore } from '../../lambdas/application/ports-rates.ts';
 import type { StreamSink } from '../../lambdas/application/complete-call.ts';
@@ -173,6 +174,17 @@ export function tracedHealth(health: HealthStore, tracer: Tracer): HealthStore {
     dropProbe: (...args) => traced('dropProbe', () => health.dropProbe(...args)),
     recover: (...args) => traced('recover', () => health.recover(...args)),
     keepLatency: (...args) => traced('keepLatency', () => health.keepLatency(...args)),
+  };
+}
+
+/** The kept answers, in the same table too. */
+export function tracedAnswers(answers: AnswerStore, tracer: Tracer): AnswerStore {
+  return {
+    claimAnswer: (claim) => tracer.call('store.claimAnswer', () => answers.claimAnswer(claim), STORE_LOSSES),
+    releaseClaim: (claim) => tracer.call('store.releaseClaim', () => answers.releaseClaim(claim), STORE_LOSSES),
+    endClaim: (...args) => tracer.call('store.endClaim', () => answers.endClaim(...args), STORE_LOSSES),
+    findAnswer: (...args) => tracer.call('store.findAnswer', () => answers.findAnswer(...args), STORE_LOSSES),
+    keepAnswer: (...args) => tracer.call('store.keepAnswer', () => answers.keepAnswer(...args), STORE_LOSSES),
   };
 }
 

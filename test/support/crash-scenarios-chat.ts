@@ -11,7 +11,8 @@ const RATES = { requestsPerMinute: 10, tokensPerMinute: 100_000 };
 
 const COOLDOWN = { afterFailures: 1, forMs: 30_000 };
 
-function chatPolicy(parts: PolicyParts, more: Partial<Route> = {}): Policy {
+/** Two targets, one after the other. */
+export function chatPolicy(parts: PolicyParts, more: Partial<Route> = {}): Policy {
   const policy = makePolicy({ ...ROOMY, ...parts });
   const route: Route = {
     model: 'economy',

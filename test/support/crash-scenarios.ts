@@ -3,6 +3,16 @@ import type { Scenario } from './crash-matrix.ts';
 import { CHATS } from './crash-scenarios-chat.ts';
 import { CALLS } from './crash-scenarios-holds.ts';
 import { KEEPERS, WALLETS } from './crash-scenarios-keeper.ts';
+import { REPLAYS } from './crash-scenarios-replay.ts';
 import { LATE, REFUSALS, SPEND } from './crash-scenarios-spend.ts';
 
-export const SCENARIOS: readonly Scenario[] = [...CALLS, ...REFUSALS, ...SPEND, ...LATE, ...KEEPERS, ...WALLETS, ...CHATS];
+export const SCENARIOS: readonly Scenario[] = [
+  ...CALLS,
+  ...REFUSALS,
+  ...SPEND,
+  ...LATE,
+  ...KEEPERS,
+  ...WALLETS,
+  ...CHATS,
+  ...REPLAYS,
+];

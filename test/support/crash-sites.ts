@@ -52,6 +52,7 @@ export function portMethods(): ReadonlyMap<string, readonly string[]> {
   note('store', 'ports.ts', 'LedgerStore');
   note('store', 'ports-health.ts', 'HealthStore');
   note('store', 'ports-rates.ts', 'RateStore');
+  note('store', 'ports-answers.ts', 'AnswerStore');
   note('publisher', 'ports.ts', 'AlertPublisher');
   note('log', 'ports.ts', 'AlertLog');
   note('clock', 'ports.ts', 'Clock');
@@ -72,6 +73,7 @@ const OWN = new Set([
   'this.expire',
   'payments.settle',
   'payments.hold',
+  'payments.record',
   'meter.push',
   'meter.end',
   'translated.end',

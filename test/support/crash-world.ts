@@ -2,19 +2,22 @@
  * A world for one run of the crash matrix: the true store, what providers and receivers really saw, and processes that
  * reach all of it through ports that can fail. What every process was told is noted, so that the books can be judged.
  */
+import { MemoryAnswerStore } from '../../lambdas/adapters/memory/answer-store.ts';
 import { MemoryAlertLog } from '../../lambdas/adapters/memory/alert-log.ts';
 import { MemoryLedgerStore } from '../../lambdas/adapters/memory/ledger-store.ts';
 import { MemoryRateStore } from '../../lambdas/adapters/memory/rate-store.ts';
-import { sha256Fingerprint } from '../../lambdas/adapters/system/system.ts';
+import { sha256Fingerprint, sha256Hex } from '../../lambdas/adapters/system/system.ts';
 import { AlertDesk } from '../../lambdas/application/alert-desk.ts';
-import { type CallResult, type StreamSink, completeCall } from '../../lambdas/application/complete-call.ts';
+import type { CallResult, StreamSink } from '../../lambdas/application/complete-call.ts';
+import { KeptAnswers } from '../../lambdas/application/kept-answers.ts';
 import { Keeper } from '../../lambdas/application/keeper.ts';
 import { DEFAULT_LANE_LIMITS } from '../../lambdas/application/lanes.ts';
 import { LedgerPayments } from '../../lambdas/application/ledger-payments.ts';
 import type { Held, HoldResult, PaymentRequest, Payments, Statement } from '../../lambdas/application/payments.ts';
-import type { LedgerStore } from '../../lambdas/application/ports.ts';
+import type { LedgerStore, ReserveRequest } from '../../lambdas/application/ports.ts';
 import { ProviderBodyError, type ProviderCall, type ProviderReply } from '../../lambdas/application/ports-provider.ts';
 import { RateLimiter } from '../../lambdas/application/rate-limiter.ts';
+import { answerCall } from '../../lambdas/application/replayed-call.ts';
 import { Wallets } from '../../lambdas/application/wallets.ts';
 import type { Alert } from '../../lambdas/domain/alerts.ts';
 import type { EntryDetail } from '../../lambdas/domain/entries.ts';
@@ -28,6 +31,7 @@ import { parseRequest } from '../../lambdas/http/json-document.ts';
 import { LIMITS } from '../../lambdas/http/limits.ts';
 import {
   Tracer,
+  tracedAnswers,
   tracedClock,
   tracedLog,
   tracedProvider,
@@ -89,7 +93,20 @@ export interface Process {
   readonly keeper: Keeper;
   readonly wallets: Wallets;
   readonly alerts: AlertDesk;
-  chat(policy: Policy, options?: { readonly stream?: boolean; readonly userId?: string }): Promise<string>;
+  chat(policy: Policy, options?: ChatOptions): Promise<string>;
+}
+
+export interface ChatOptions {
+  readonly stream?: boolean;
+  readonly userId?: string;
+  /** Its Idempotency-Key. */
+  readonly key?: string;
+}
+
+/** One run of a call, with every hold that was tried for it. */
+export interface Execution {
+  readonly key: string | undefined;
+  readonly hids: string[];
 }
 
 export class World {
@@ -98,6 +115,8 @@ export class World {
   readonly truth = new MemoryLedgerStore();
   readonly rates = new MemoryRateStore();
   readonly health = new MemoryHealthStore();
+  readonly answers = new MemoryAnswerStore();
+  readonly executions: Execution[] = [];
   longestHoldMs = 0;
   /** Crossings that the message of a higher one told. */
   readonly merged = new Set<string>();
@@ -135,7 +154,11 @@ export class World {
   }
 
   process(tracer = new Tracer(undefined, false)): Process {
-    const store = tracedStore(this.watched, tracer);
+    let execution: Execution = { key: undefined, hids: [] };
+    const store = tracedStore(
+      notingReserves(this.watched, (hid) => execution.hids.push(hid)),
+      tracer,
+    );
     const clock = tracedClock(this.clock, tracer);
     const persistence = { clock, random: this.random };
     const say = (message: string): void => void this.said.push(message);
@@ -154,10 +177,11 @@ export class World {
     });
     const payments = new RecordedPayments(ledger, this);
     const providers = tracedProvider({ send: (call) => this.answer(call) }, tracer);
-    const limits = { answerBytes: LIMITS.answerBytes, errorBytes: LIMITS.errorBytes, eventBytes: LIMITS.eventBytes };
+    const answers = new KeptAnswers(tracedAnswers(this.answers, tracer), persistence, sha256Hex, reporter);
     const rates = new RateLimiter(tracedRates(this.rates, tracer), persistence);
     const health = new RouteHealth({ store: tracedHealth(this.health, tracer), ...persistence, log: reporter });
-    const deps = { payments, rates, providers, health, clock, log: reporter, roundRobin: new RoundRobin(() => 0), limits };
+    const roundRobin = new RoundRobin(() => 0);
+    const deps = { payments, rates, answers, providers, health, clock, log: reporter, roundRobin, limits: LIMITS };
     let chats = 0;
     return {
       tracer,
@@ -166,8 +190,10 @@ export class World {
       keeper: new Keeper({ store, alerts, persistence, reporter }),
       wallets: new Wallets({ store, alerts, persistence, formatUsd }),
       alerts,
-      chat: async (policy, { stream = false, userId = 'anonymous' } = {}) => {
+      chat: async (policy, { stream = false, userId = 'anonymous', key } = {}) => {
         chats += 1;
+        execution = { key, hids: [] };
+        this.executions.push(execution);
         const asked = {
           model: 'economy',
           max_completion_tokens: ASKED_TOKENS,
@@ -191,7 +217,7 @@ export class World {
           body,
           headers: {},
         };
-        const result = await completeCall(deps, { ...request, startedEpochMs: clock.now() });
+        const result = await answerCall(deps, { ...request, startedEpochMs: clock.now() }, key);
         return finish(result, tracer);
       },
     };
@@ -251,6 +277,10 @@ export class RecordedPayments implements Payments {
     return this.ledger.settle(held, actualNanoUsd, detail);
   }
 
+  record(detail: EntryDetail): Promise<void> {
+    return this.ledger.record(detail);
+  }
+
   statement(policy: Policy, group: ConsumerGroup, userId: string, maxAgeMs: number): Promise<Statement | undefined> {
     return this.ledger.statement(policy, group, userId, maxAgeMs);
   }
@@ -270,6 +300,19 @@ export class RecordedPayments implements Payments {
   }
 }
 
+/** Tells the hold id of every reserve that is tried, whatever becomes of it. */
+function notingReserves(store: LedgerStore, note: (hid: string) => void): LedgerStore {
+  return new Proxy(store, {
+    get: (target, name, receiver) => {
+      if (name !== 'reserve') return Reflect.get(target, name, receiver) as unknown;
+      return (request: ReserveRequest) => {
+        note(request.hid);
+        return target.reserve(request);
+      };
+    },
+  });
+}
+
 /** Takes what the gateway gives and says it in a word. */
 async function finish(result: CallResult, tracer: Tracer): Promise<string> {
   if (result.kind === 'failed') {
@@ -277,10 +320,11 @@ async function finish(result: CallResult, tracer: Tracer): Promise<string> {
     await result.facts.statement;
     return result.failure.code === 'money' ? result.failure.refusal.code : result.failure.code;
   }
+  const replayed = result.facts.replay === undefined ? '' : ' replayed';
   if (result.kind === 'whole') {
     await result.settled;
     await result.facts.statement;
-    return `${result.status}`;
+    return `${result.status}${replayed}`;
   }
   let failed = '';
   const sink: StreamSink = {
@@ -292,7 +336,7 @@ async function finish(result: CallResult, tracer: Tracer): Promise<string> {
   };
   await result.pump(tracedSink(sink, tracer));
   await result.facts.statement;
-  return `${result.status} stream${failed}`;
+  return `${result.status} stream${failed}${replayed}`;
 }
 
 function piecesOf(script: ReplyScript): readonly string[] {

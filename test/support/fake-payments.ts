@@ -41,6 +41,14 @@ export class FakePayments implements Payments {
     for (const watcher of this.watchers.splice(0)) watcher();
   }
 
+  /** Entries of zero, without a hold. */
+  readonly recorded: EntryDetail[] = [];
+
+  record(detail: EntryDetail): Promise<void> {
+    this.recorded.push(detail);
+    return Promise.resolve();
+  }
+
   statement(): Promise<Statement | undefined> {
     this.events.push('statement');
     return this.onStatement();

@@ -1,8 +1,12 @@
 /** A gateway in memory with fake money: policy, key, log and the clock of the machine. */
 import { createHash, randomBytes } from 'node:crypto';
+import { MemoryAnswerStore } from '../../lambdas/adapters/memory/answer-store.ts';
 import { MemoryRateStore } from '../../lambdas/adapters/memory/rate-store.ts';
+import { sha256Hex } from '../../lambdas/adapters/system/system.ts';
+import { KeptAnswers } from '../../lambdas/application/kept-answers.ts';
 import type { Payments } from '../../lambdas/application/payments.ts';
 import type { ApiKey, Clock, KeyStore, Random } from '../../lambdas/application/ports.ts';
+import type { AnswerStore } from '../../lambdas/application/ports-answers.ts';
 import type { RateStore } from '../../lambdas/application/ports-rates.ts';
 import type { Log, ProviderClient } from '../../lambdas/application/ports-provider.ts';
 import { RateLimiter } from '../../lambdas/application/rate-limiter.ts';
@@ -137,6 +141,7 @@ export interface Fixture {
   readonly gateway: Gateway & PlainGateway;
   readonly payments: FakePayments;
   readonly rates: RateStore;
+  readonly answers: AnswerStore;
   readonly keys: FakeKeys;
   readonly log: FakeLog;
   readonly key: string;
@@ -163,6 +168,7 @@ export function fixture(
 ): Fixture {
   const payments = new FakePayments();
   const rates: RateStore = new MemoryRateStore();
+  const answers = new MemoryAnswerStore();
   const keys = new FakeKeys();
   const log = new FakeLog();
   const time = { offsetMs: 0 };
@@ -188,6 +194,7 @@ export function fixture(
     keys,
     payments: parts.payments ?? payments,
     rates: new RateLimiter(rates, { clock, random }),
+    answers: new KeptAnswers(answers, { clock, random }, sha256Hex, log),
     providers,
     health,
     clock,
@@ -195,5 +202,5 @@ export function fixture(
     log,
     limits,
   });
-  return { gateway, payments, rates, keys, log, key: keys.issue(), time, inForce, health };
+  return { gateway, payments, rates, answers, keys, log, key: keys.issue(), time, inForce, health };
 }

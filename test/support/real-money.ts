@@ -1,11 +1,13 @@
 /** Gateways with real money: the ledger on the in-memory store, a provider that is a function, and a clock that is turned by hand. */
 import { MemoryAlertLog } from '../../lambdas/adapters/memory/alert-log.ts';
 import { MemoryHealthStore } from '../../lambdas/adapters/memory/health-store.ts';
+import { MemoryAnswerStore } from '../../lambdas/adapters/memory/answer-store.ts';
 import { MemoryLedgerStore } from '../../lambdas/adapters/memory/ledger-store.ts';
 import { MemoryRateStore } from '../../lambdas/adapters/memory/rate-store.ts';
-import { sha256Fingerprint } from '../../lambdas/adapters/system/system.ts';
+import { sha256Fingerprint, sha256Hex } from '../../lambdas/adapters/system/system.ts';
 import { AlertDesk } from '../../lambdas/application/alert-desk.ts';
 import { Keeper } from '../../lambdas/application/keeper.ts';
+import { KeptAnswers } from '../../lambdas/application/kept-answers.ts';
 import { LedgerPayments } from '../../lambdas/application/ledger-payments.ts';
 import type { LedgerStore } from '../../lambdas/application/ports.ts';
 import type { ProviderCall, ProviderReply } from '../../lambdas/application/ports-provider.ts';
@@ -106,6 +108,7 @@ export function realMoney(policy: Policy, provider: (call: ProviderCall) => Prov
         keys,
         payments,
         rates: new RateLimiter(rates, persistence),
+        answers: new KeptAnswers(new MemoryAnswerStore(), persistence, sha256Hex, log),
         health: new RouteHealth({ store: new MemoryHealthStore(), ...persistence, log }),
         providers: {
           send: async (call) => {

@@ -1,5 +1,5 @@
 /** Ledger entries as stored, and back. Attribute names are short: an entry should cost one write unit (1 KB). */
-import type { Entry, EntryDetail, EntryStatus } from '../../domain/entries.ts';
+import { type Entry, type EntryDetail, type EntryStatus, PURPOSES } from '../../domain/entries.ts';
 import type { Usage } from '../../domain/prices.ts';
 import type { PlainItem } from './attribute-values.ts';
 import { ItemReader } from './item-reader.ts';
@@ -98,8 +98,8 @@ function readDetail(outer: ItemReader): EntryDetail {
 
 function readPurpose(reader: ItemReader): EntryDetail['purpose'] {
   const purpose = reader.optionalText('pp');
-  if (purpose === undefined || purpose === 'traffic' || purpose === 'evaluation') return purpose;
-  return reader.damaged(`'${purpose}' is no purpose`);
+  if (purpose === undefined) return undefined;
+  return PURPOSES.find((candidate) => candidate === purpose) ?? reader.damaged(`'${purpose}' is no purpose`);
 }
 
 function readUsage(reader: ItemReader): Usage {

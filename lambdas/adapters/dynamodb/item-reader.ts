@@ -81,6 +81,11 @@ export class ItemReader {
     return value === undefined || typeof value === 'boolean' ? value : this.wrong(attribute, 'true or false');
   }
 
+  bytes(attribute: string): Uint8Array {
+    const value = this.item[attribute];
+    return value instanceof Uint8Array ? value : this.wrong(attribute, 'binary');
+  }
+
   texts(attribute: string): readonly string[] {
     const value = this.item[attribute];
     if (!Array.isArray(value)) return this.wrong(attribute, 'a list of texts');

@@ -106,8 +106,9 @@ export class LedgerTable {
     return this.conditional(operation, async () => (await this.client.send(command)).Attributes);
   }
 
-  async put(operation: string, item: PlainItem, condition: string): Promise<WriteOutcome> {
-    const command = new PutCommand(this.putOf(item, condition));
+  /** @param condition empty: whatever stands there */
+  async put(operation: string, item: PlainItem, condition: string, values?: ItemChange['values']): Promise<WriteOutcome> {
+    const command = new PutCommand(this.putOf(item, condition, values));
     return this.conditional(operation, async () => {
       await this.client.send(command);
       return undefined;
@@ -158,12 +159,12 @@ export class LedgerTable {
     };
   }
 
-  private putOf(item: PlainItem, condition: string) {
+  private putOf(item: PlainItem, condition: string, values?: ItemChange['values']) {
     return {
       TableName: this.tableName,
       Item: item,
-      ...expressionsOf({ condition }),
-      ReturnValuesOnConditionCheckFailure: 'ALL_OLD' as const,
+      ...expressionsOf({ condition, values }),
+      ...(condition === '' ? {} : { ReturnValuesOnConditionCheckFailure: 'ALL_OLD' as const }),
     };
   }
 

@@ -1,6 +1,7 @@
 /** The machine's own clock, randomness and hash, behind the application's ports. */
 import { createHash, randomBytes } from 'node:crypto';
 import type { Clock, Fingerprint, Random } from '../../application/ports.ts';
+import type { Sha256 } from '../../application/ports-answers.ts';
 
 const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 /** Bytes from here on are thrown away: 248 is the largest multiple of 62 in a byte, so every character is as likely. */
@@ -46,3 +47,6 @@ export const systemRandom: Random = {
 /** The first 96 bits of a text's SHA-256, as 16 characters of URL-safe base 64. */
 export const sha256Fingerprint: Fingerprint = (text) =>
   createHash('sha256').update(text, 'utf8').digest('base64url').slice(0, 16);
+
+/** SHA-256 of bytes, in hex. */
+export const sha256Hex: Sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex');

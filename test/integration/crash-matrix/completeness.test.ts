@@ -11,6 +11,8 @@ const NO_BOUNDARY: ReadonlySet<string> = new Set([
   'await job.admission',
   'await admission',
   'await refusalOf(job.admission)',
+  // A settlement that began before; its writes are boundaries from then on.
+  'await settled',
 ]);
 
 let boundaries: readonly Boundary[] = [];

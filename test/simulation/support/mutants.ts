@@ -299,8 +299,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'no VOID after a lost reply',
     file: 'application/lanes.ts',
-    find: 'await this.voids.declare(chain, lane, hid, hold, patience);',
-    replace: '',
+    find: '(await this.voids.declare(chain, lane, hid, hold, patience))',
+    replace: 'true',
     profiles: ['chaos'],
   },
   {

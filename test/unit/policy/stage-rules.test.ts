@@ -89,6 +89,20 @@ test('more attempts than one beyond the targets are told and counted as that', (
   expect(warnings).toMatchObject([{ path: 'routes[0].fallback.attempts' }]);
 });
 
+test('a cache is a learning stage’s to have, and a service stage’s to state', () => {
+  const cached = (text: string, cache: string) =>
+    edit(text, 'routes:\n  - model: economy\n', `routes:\n  - model: economy\n    cache: ${cache}\n`);
+  expect(load(cached(LEARNING, '{ ttl: 90m }')).policy.routes[0]?.cache).toEqual({ ttlMs: 5_400_000 });
+  expect(load(LEARNING).policy.routes[0]).not.toHaveProperty('cache');
+  const refused = problemOf(cached(SERVICE, '{ ttl: 1h }'));
+  expect(refused).toMatchObject({ path: 'routes[0].cache', suggestion: expect.stringContaining('on_service: true') });
+  expect(load(cached(SERVICE, '{ ttl: 1h, on_service: true }')).policy.routes[0]?.cache).toEqual({ ttlMs: 3_600_000 });
+  for (const ttl of ['999ms', '0s', '169h']) {
+    expect(problemOf(cached(LEARNING, `{ ttl: ${ttl} }`))).toMatchObject({ path: 'routes[0].cache.ttl' });
+  }
+  expect(problemOf(cached(LEARNING, '{ ttl: 1h, on_service: false }')).path).toContain('routes[0].cache');
+});
+
 test('a service stage needs an owner and a runbook for actionable alerts; the owner of the stage will do', () => {
   expect(problemOf(edit(SERVICE, 'owner: platform@example.com\n', '')).message).toContain('needs an owner');
   expect(problemOf(edit(SERVICE, ', runbook: "https://runbooks.example.com/spend"', '')).message).toContain('needs a runbook');
