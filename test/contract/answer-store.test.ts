@@ -181,6 +181,8 @@ test('what an answer costs: a claim and its end are a write each and one for eac
     const body = answer(new Uint8Array(randomBytes(8 * 1024)));
     const key: AnswerKey = { ...KEY, kind: 'cache' };
     expect(await units(() => store.claimAnswer(claim('me')))).toEqual([1, 0]);
+    expect(await units(() => store.releaseClaim(claim('me')))).toEqual([1, 0]);
+    expect(await units(() => store.claimAnswer(claim('me')))).toEqual([1, 0]);
     expect(await units(() => store.claimAnswer(claim('you')))).toEqual([1, 0]);
     expect(await units(() => store.endClaim(claim('me'), body))).toEqual([9 + 1, 0]);
     expect(await units(() => store.claimAnswer(claim('you')))).toEqual([1, 3]);

@@ -169,11 +169,11 @@ describe('the cloud assembly', () => {
       await responder.stop();
     });
 
-    const chat = (more: object): object =>
+    const chat = (more: object, headers: Readonly<Record<string, string>> = {}): object =>
       restEvent(
         'POST',
         '/v1/chat/completions',
-        { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+        { authorization: `Bearer ${key}`, 'content-type': 'application/json', ...headers },
         { model: 'economy', messages: [{ role: 'user', content: PROMPT }], ...more },
       );
 
@@ -220,6 +220,23 @@ describe('the cloud assembly', () => {
       expect(JSON.parse(text)).toMatchObject({ choices: [{ message: { content: 'hello' } }] });
       // 10 tokens at $1 and 100 at $2 a million.
       expect((await spentNanoUsd()) - before).toBe(parseUsd('0.00021'));
+    });
+
+    test('an answer with a key is kept before the handler ends, and given again without a call', async () => {
+      const keyed = chat({ max_tokens: 10 }, { 'Idempotency-Key': 'a-key-of-the-client' });
+      const coming = provider.next();
+      const first = gateway.invoke(keyed);
+      answer(await coming, 1, 1);
+      const { text } = await first.finished();
+      const [before, sent] = [await spentNanoUsd(), provider.calls.length];
+      const repeat = await gateway.invoke(keyed).finished();
+      expect(repeat.head).toMatchObject({
+        statusCode: 200,
+        headers: { 'x-tollgate-replayed': 'true', 'x-tollgate-cost-usd': '0.00' },
+      });
+      expect(repeat.text).toBe(text);
+      expect(await spentNanoUsd()).toBe(before);
+      expect(provider.calls).toHaveLength(sent);
     });
 
     test('the first chunk of a stream is out while the provider still holds the rest back', async () => {

@@ -75,6 +75,7 @@ export function realMoney(policy: Policy, provider: (call: ProviderCall) => Prov
     persistence,
     reporter: log,
   });
+  const answers = new MemoryAnswerStore();
   const rates = new MemoryRateStore();
   const all: LedgerPayments[] = [];
   return {
@@ -108,7 +109,7 @@ export function realMoney(policy: Policy, provider: (call: ProviderCall) => Prov
         keys,
         payments,
         rates: new RateLimiter(rates, persistence),
-        answers: new KeptAnswers(new MemoryAnswerStore(), persistence, sha256Hex, log),
+        answers: new KeptAnswers(answers, persistence, sha256Hex, log),
         health: new RouteHealth({ store: new MemoryHealthStore(), ...persistence, log }),
         providers: {
           send: async (call) => {
