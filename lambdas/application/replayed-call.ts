@@ -29,7 +29,6 @@ export interface ReplayDeps extends CallDeps {
 }
 
 type Answered = Exclude<CallResult, { kind: 'failed' }>;
-type Kept = (answer: StoredAnswer | undefined) => Promise<void>;
 
 /** Answers a call. @param clientKey its Idempotency-Key, where it has one */
 export function answerCall(deps: ReplayDeps, request: CallRequest, clientKey: string | undefined): Promise<CallResult> {
@@ -101,7 +100,7 @@ function cachedRouteOf({ policy, group, api, fields }: CallRequest): CachedRoute
 function keeping(
   deps: ReplayDeps,
   result: Answered,
-  keep: (answer: StoredAnswer | undefined, end?: StreamEnd) => ReturnType<Kept>,
+  keep: (answer: StoredAnswer | undefined, end?: StreamEnd) => Promise<void>,
 ): Answered {
   if (result.kind === 'whole') {
     return { ...result, settled: Promise.all([result.settled, keep(wholeAnswer(deps, result))]).then(() => undefined) };
