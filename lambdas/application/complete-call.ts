@@ -3,14 +3,14 @@
  * and the true cost of what came back, read from the provider's usage or, without one, from the bytes seen.
  */
 import type { EntryDetail } from '../domain/entries.ts';
-import { costFromBytes } from '../domain/estimate.ts';
 import type { FieldProblem } from '../domain/field-checks.ts';
 import type { RequestText } from '../domain/forwarded-request.ts';
 import { type NanoUsd, minOf } from '../domain/money.ts';
 import type { ConsumerGroup, Policy } from '../domain/policy.ts';
-import { type Usage, costNanoUsd } from '../domain/prices.ts';
+import type { Usage } from '../domain/prices.ts';
 import type { Api, RequestFields } from '../domain/protocols/api.ts';
 import { type RoundRobin, orderCandidates, resolveRoute } from '../domain/routing.ts';
+import { costOf, costOfAnswer, costOfBound, isEncoded } from './answer-cost.ts';
 import type { AnswerLimits, PricedTarget } from './attempt.ts';
 import {
   type Dispatch,
@@ -122,7 +122,6 @@ export type CallResult =
       readonly settled?: Promise<void>;
     };
 
-const decoder = new TextDecoder();
 /** Figures in headers come from a snapshot at most this old. */
 const STATEMENT_AGE_MS = 60_000;
 
@@ -320,50 +319,6 @@ async function pump(
     });
   }
   return { outcome, costNanoUsd: cost.nanoUsd, estimated: cost.estimated === true };
-}
-
-interface Cost {
-  readonly nanoUsd: NanoUsd;
-  readonly usage: Usage;
-  readonly estimated?: boolean;
-}
-
-type Priced = Pick<PricedTarget, 'price' | 'bound' | 'upstream'>;
-
-function costOf(
-  candidate: Priced,
-  reading: { readonly usage: Usage; readonly estimated: boolean } | undefined,
-  outputBytes: number,
-): Cost {
-  if (reading === undefined) return { ...costFromBytes(candidate.price, candidate.bound, outputBytes), estimated: true };
-  const { usage, estimated } = reading;
-  const nanoUsd = costNanoUsd(candidate.price, usage);
-  // Only what a provider reports can be overage; what we add to it by estimate stays within the bound.
-  return estimated ? { usage, nanoUsd: minOf(nanoUsd, candidate.bound.nanoUsd), estimated } : { usage, nanoUsd };
-}
-
-/** What a whole answer cost; what is not JSON counts in full. */
-function costOfAnswer(candidate: Priced, body: Uint8Array): Cost {
-  if (candidate.upstream.costs === 'free')
-    return { nanoUsd: 0n, usage: { inputTokens: 0, cachedInputTokens: 0, outputTokens: 0 } };
-  try {
-    const parsed: unknown = JSON.parse(decoder.decode(body));
-    const { generatedBytes, usage } = candidate.upstream.readAnswer(parsed);
-    return costOf(candidate, usage && { usage, estimated: false }, generatedBytes);
-  } catch {
-    return costOf(candidate, undefined, body.length);
-  }
-}
-
-/** An answer that was compressed without being asked for cannot be read on its way: it costs the most that it can. */
-function costOfBound({ bound }: Priced): Cost {
-  const { inputTokens, outputTokens, nanoUsd } = bound;
-  return { nanoUsd, usage: { inputTokens, cachedInputTokens: 0, outputTokens }, estimated: true };
-}
-
-function isEncoded(headers: ReadonlyMap<string, string>): boolean {
-  const encoding = headers.get('content-encoding')?.trim().toLowerCase() ?? '';
-  return encoding !== '' && encoding !== 'identity';
 }
 
 /** What every entry of a call says. @param route its name, after aliases */
