@@ -30,3 +30,38 @@ test('without usage every byte counts as a token, up to the bound', () => {
   });
   expect(costFromBytes(PRICE, bound, 11).nanoUsd).toBe(bound.nanoUsd);
 });
+
+const WRITES: Price = {
+  ...PRICE,
+  tiers: [
+    {
+      aboveInputTokens: 0,
+      inputPicoUsd: 1_000n,
+      cachedInputPicoUsd: 100n,
+      cacheWriteInputPicoUsd: 1_250n,
+      cacheWriteHourInputPicoUsd: 2_000n,
+      outputPicoUsd: 10_000n,
+    },
+  ],
+};
+
+test.each([
+  ['none', 1_000n],
+  ['minutes', 1_250n],
+  ['hour', 2_000n],
+] as const)('a bound holds the cache writes that the request asks for (%s), and no dearer ones', (cacheWrites, inputPicoUsd) => {
+  const bound = estimate(WRITES, 44, 10, 1, 0, 0, cacheWrites);
+  expect(bound).toEqual({
+    inputTokens: 300,
+    outputTokens: 10,
+    nanoUsd: (300n * inputPicoUsd + 100_000n) / 1_000n,
+    cacheWrites,
+  });
+  // Without usage the whole input is priced as the dearest that was asked for, so the bound is what it costs at most.
+  expect(costFromBytes(WRITES, bound, 10).nanoUsd).toBe(bound.nanoUsd);
+});
+
+test('a bound that says nothing of cache writes leaves it to the provider', () => {
+  expect(Object.keys(estimate(WRITES, 44, 10, 1))).toEqual(['inputTokens', 'outputTokens', 'nanoUsd']);
+  expect(estimate(WRITES, 44, 10, 1).nanoUsd).toBe(475n);
+});

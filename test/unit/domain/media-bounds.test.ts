@@ -70,3 +70,19 @@ test('the bytes of an image are no text, and its own bound stands in their place
   // 1,000 bytes of text, 256 for the preamble, and the two images.
   expect(estimate(price, 401_000, 0, 1, count.tokens, count.bytes).inputTokens).toBe(1_000 + 256 + 64_553);
 });
+
+test.each([
+  ['http://example.com/a.png', ''],
+  ['HTTPS://example.com/a.png', ''],
+  ['data:image/jpg;base64,QUJD', 'QUJD'],
+  ['data:image/jpeg;base64,QUJD', 'QUJD'],
+  ['DATA:IMAGE/PNG;BASE64,QUJD', 'QUJD'],
+  ['an address: https://example.com/a.png', undefined],
+  ['x data:image/png;base64,QUJD', undefined],
+  ['QUJD', undefined],
+  ['data:image/svg+xml;base64,QUJD', undefined],
+  ['data:image/png;base64,QU JD', undefined],
+  ['data:image/png;base64,', undefined],
+])('the address %s', (address, payload) => {
+  expect(imageInAddress(address)).toBe(payload);
+});
