@@ -9,6 +9,7 @@ import type { Construct } from 'constructs';
 import type { Policy } from '../lambdas/domain/policy.ts';
 import { type LogLevel, deploymentParameterOf } from '../lambdas/environment.ts';
 import { AlertTopic } from './constructs/alert-topic.ts';
+import { bedrockTargets, grantInvoke } from './constructs/bedrock-access.ts';
 import { GatewayApi } from './constructs/gateway-api.ts';
 import { GATEWAY_TIMEOUT_MS, GatewayFunction, SETTLE_MARGIN_MS } from './constructs/gateway-function.ts';
 import { Keeper } from './constructs/keeper.ts';
@@ -107,6 +108,7 @@ export class StageStack extends Stack {
       routing.grantRead(fn);
     }
     secrets.grantRead(gateway);
+    grantInvoke(gateway, bedrockTargets(policy));
 
     this.api = new GatewayApi(this, 'Api', {
       stage,

@@ -258,4 +258,6 @@ export interface KeyStore {
 export interface SecretSource {
   /** The credential's value; undefined when it is not set (a local stage then simulates the provider). */
   find(name: string): Promise<string | undefined>;
+  /** A provider did not take that value: unless another one is known by now, the next `find` looks again. */
+  refused?(name: string, value: string): void;
 }

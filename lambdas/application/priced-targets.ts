@@ -60,6 +60,7 @@ function pricedTarget(
     model: target.model,
     outputCapField: provider.outputCapField,
     outputCapTokens: cap,
+    headers: request.headers,
   };
   const edits = upstream.forwardEdits(text, fields, forwarding);
   const bound =

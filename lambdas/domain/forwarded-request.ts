@@ -18,6 +18,8 @@ export interface Forwarding {
   readonly model: string;
   readonly outputCapField: string;
   readonly outputCapTokens: number;
+  /** What goes on of the caller's headers, for endpoints that want it in the body. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** The edits that turn a caller's request into the one for a target; none when it already is. */

@@ -30,6 +30,11 @@ export interface TextEdit {
 export function setMember(object: JsonObjectText, name: string, valueText: string): TextEdit {
   const member = object.members.find((candidate) => candidate.name === name);
   if (member !== undefined) return { start: member.valueStart, end: member.valueEnd, text: valueText };
+  return addMember(object, name, valueText);
+}
+
+/** Adds a member behind the last one, whether or not there is one of that name. */
+export function addMember(object: JsonObjectText, name: string, valueText: string): TextEdit {
   const addition = `${JSON.stringify(name)}:${valueText}`;
   const last = object.members.at(-1);
   return last === undefined
@@ -47,6 +52,22 @@ export function removeMember(object: JsonObjectText, member: JsonMember): TextEd
   const previous = object.members[object.members.indexOf(member) - 1];
   if (previous === undefined) throw new RangeError('the first member has no comma before it');
   return { start: previous.valueEnd, end: member.valueEnd, text: '' };
+}
+
+/** Takes members of an object out, each with a comma, wherever they stand. At least one member must stay. */
+export function removeMembers(object: JsonObjectText, removed: readonly JsonMember[]): TextEdit[] {
+  const { members } = object;
+  const edits: TextEdit[] = [];
+  for (let at = 0; at < members.length; at += 1) {
+    const first = at;
+    while (at < members.length && removed.includes(members[at] as JsonMember)) at += 1;
+    const [from, before, last, next] = [members[first], members[first - 1], members[at - 1], members[at]];
+    if (at === first || from === undefined || last === undefined) continue;
+    if (before !== undefined) edits.push({ start: before.valueEnd, end: last.valueEnd, text: '' });
+    else if (next !== undefined) edits.push({ start: from.keyStart, end: next.keyStart, text: '' });
+    else throw new RangeError('an object without members has no place for others');
+  }
+  return edits;
 }
 
 /** Applies edits that do not overlap; edits at one place keep the order in which they are given. */

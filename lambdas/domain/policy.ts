@@ -2,6 +2,7 @@
  * A stage's policy after every check: what the rest of the code reads. `lambdas/policy` makes it from the file;
  * nothing else does. Amounts are nano-USD, times are milliseconds, defaults are filled in.
  */
+import type { BedrockService } from './bedrock.ts';
 import type { NanoUsd } from './money.ts';
 import type { Price } from './prices.ts';
 import type { ApiName, Protocol } from './protocols/api.ts';
@@ -100,7 +101,8 @@ export interface Provider {
 
 export type Credential =
   | { readonly kind: 'secret'; readonly name: string }
-  | { readonly kind: 'iam'; readonly service: string }
+  /** The gateway's own role: requests are signed for this service and region. */
+  | { readonly kind: 'iam'; readonly service: BedrockService; readonly region: string }
   | { readonly kind: 'none' };
 
 /** Milliseconds. `idle` is the longest silence between two chunks, `total` the whole call with all its attempts' waits. */

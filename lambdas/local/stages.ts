@@ -16,7 +16,7 @@ import { type PlainKeys, keysOfGroups } from './key-ring.ts';
 import { LocalStage } from './local-stage.ts';
 import { readLocalPolicy } from './policies.ts';
 import { SimulatedProvider } from './simulated-provider.ts';
-import { type ProviderPlay, playProviders } from './simulation.ts';
+import { AWS_VARIABLE, type ProviderPlay, playProviders } from './simulation.ts';
 import { LOCAL_STAGES, type LocalStageName } from './stage-names.ts';
 import { packageVersion } from './version.ts';
 
@@ -73,7 +73,7 @@ export async function startStages(options: StartOptions): Promise<RunningStages>
     const stages: LocalStage[] = [];
     const plays: ProviderPlay[] = [];
     for (const policy of policies) {
-      const played = await playProviders(policy, secrets, () => simulate(closers));
+      const played = await playProviders(policy, secrets, options.variables[AWS_VARIABLE] === '1', () => simulate(closers));
       plays.push(...played.plays);
       const { holdSeconds, write } = options;
       const stage = new LocalStage({ policy: played.policy, client, secrets, version, holdSeconds, write });

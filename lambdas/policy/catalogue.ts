@@ -4,6 +4,7 @@
  * @see https://github.com/pydantic/genai-prices (0.1.8, 2026-11-23)
  */
 import { type ModelPrice, calcPrice, findProvider } from '@pydantic/genai-prices';
+import { findBedrockHost, readBedrockModel } from '../domain/bedrock.ts';
 import { type PicoUsd, maxOf } from '../domain/money.ts';
 import { cacheWriteRates } from './cache-write-prices.ts';
 import type { Price, PriceTier } from '../domain/prices.ts';
@@ -36,6 +37,9 @@ export function cataloguePrices(provider: { readonly name: string; readonly base
   if (providerId === undefined) return { prices: [], note: 'the catalogue does not know this provider' };
   const found = calcPrice({}, model, { providerId });
   if (found === null) return { prices: [], note: `the catalogue has no such model of ${providerId}` };
+  if (providerId === 'aws' && stemOf(found.model.id) !== stemOf(model)) {
+    return { prices: [], note: `the catalogue has no such model of ${providerId}; its nearest is ${found.model.id}` };
+  }
   const dated = datedPrices(found.model.prices);
   const refused = dated.map(({ price }) => whyUnusable(price)).find((why) => why !== undefined);
   if (refused !== undefined) return { prices: [], note: refused };
@@ -57,10 +61,20 @@ const DEARER =
 
 /** The catalogue's id of a provider. */
 export function catalogueProviderId(provider: { readonly name: string; readonly baseUrl: string }): string | undefined {
+  if (URL.canParse(provider.baseUrl) && findBedrockHost(new URL(provider.baseUrl).hostname) !== undefined) return 'aws';
   const byAddress = findProvider({ providerApiUrl: `${provider.baseUrl}/` });
   if (byAddress !== undefined) return byAddress.id;
   const firstWord = provider.name.toLowerCase().split(/[-_.]/)[0] ?? '';
   return (findProvider({ providerId: provider.name.toLowerCase() }) ?? findProvider({ providerId: firstWord }))?.id;
+}
+
+/**
+ * What an id of Bedrock's and the catalogue's name of it have in common: the model, without geography, date and version. The catalogue
+ * looks for parts of ids, so that a later `claude-sonnet-5-5` would get the price of `claude-sonnet-5`. The geography has done its work
+ * by then: it chooses between the catalogue's two prices of a model, `global` and the dearer `regional`.
+ */
+function stemOf(id: string): string {
+  return readBedrockModel(id.replace(/^regional\./, '')).model.replace(/(-\d{8})?(-v\d+)?(:\d+)?$/, '');
 }
 
 /**

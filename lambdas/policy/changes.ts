@@ -45,10 +45,13 @@ function routesOf({ routes }: Policy): readonly string[] {
   return routes.map(({ model }) => model);
 }
 
-function credentialsOf({ providers }: Policy): readonly string[] {
-  return providers.flatMap(({ credential }) => {
+function credentialsOf({ providers, routes }: Policy): readonly string[] {
+  return providers.flatMap(({ name, credential }) => {
     if (credential.kind === 'none') return [];
-    return [credential.kind === 'secret' ? `secret ${credential.name}` : `IAM access to ${credential.service}`];
+    if (credential.kind === 'secret') return [`secret ${credential.name}`];
+    const { service, region } = credential;
+    const models = routes.flatMap(({ targets }) => targets.filter(({ provider }) => provider === name).map(({ model }) => model));
+    return [...new Set(models)].map((model) => `IAM access to ${model} (${service} in ${region})`);
   });
 }
 

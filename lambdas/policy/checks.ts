@@ -1,4 +1,5 @@
 /** What the words of a policy mean together: references that exist, names that are unique, rules that can hold. */
+import { checkBedrockTargets } from './bedrock-endpoints.ts';
 import { checkEndpoints } from './endpoints.ts';
 import type { Findings } from './findings.ts';
 import { type PathStep, nearest } from './problems.ts';
@@ -21,6 +22,7 @@ export function checkMeaning(file: PolicyFile, deployed: boolean, findings: Find
   checkThresholds(file, findings);
   checkAlerts(file, findings);
   checkEndpoints(file.providers, deployed, findings);
+  checkBedrockTargets(file.providers, file.routes, findings);
   for (const [index, provider] of file.providers.entries()) checkTimeouts(provider, index, findings);
   for (const [index, route] of file.routes.entries()) {
     checkRoute(route, index, findings);

@@ -1,11 +1,12 @@
 /** Makes the domain's policy of a checked file: defaults filled in, amounts in nano-USD, durations in milliseconds. */
 import { createHash } from 'node:crypto';
+import { findBedrockHost } from '../domain/bedrock.ts';
 import { parseUsd } from '../domain/money.ts';
 import type { AlertSettings, Budget, ConsumerGroup, Credential, Policy, Provider, Route, Threshold } from '../domain/policy.ts';
 import type { Price } from '../domain/prices.ts';
 import { DEFAULT_THRESHOLDS, attemptsOf, purposeOf } from './checks-stage.ts';
 import { normalBaseUrl } from './endpoints.ts';
-import { DEFAULT_APIS } from './protocol-apis.ts';
+import { apisOf } from './protocol-apis.ts';
 import { durationMs } from './schema-fields.ts';
 import type { BudgetInFile, GroupInFile, PolicyFile, ProviderInFile, RouteInFile, ThresholdInFile } from './schema.ts';
 
@@ -110,9 +111,9 @@ function providerOf(provider: ProviderInFile, stageThresholds: readonly Threshol
   return {
     name: provider.name,
     protocol: provider.protocol ?? 'openai',
-    apis: provider.apis ?? DEFAULT_APIS[provider.protocol ?? 'openai'],
+    apis: provider.apis ?? apisOf(provider),
     baseUrl: normalBaseUrl(provider.base_url),
-    credential: credentialOf(provider.credential),
+    credential: credentialOf(provider),
     timeoutMs: {
       connect: within(timeout.connect, DEFAULT_TIMEOUT_MS.connect),
       firstByte: within(timeout.first_byte, DEFAULT_TIMEOUT_MS.firstByte),
@@ -124,10 +125,12 @@ function providerOf(provider: ProviderInFile, stageThresholds: readonly Threshol
   };
 }
 
-function credentialOf(credential: ProviderInFile['credential']): Credential {
+function credentialOf({ name, credential, base_url: baseUrl }: ProviderInFile): Credential {
   if (credential === 'none') return { kind: 'none' };
   if (credential.secret !== undefined) return { kind: 'secret', name: credential.secret };
-  return { kind: 'iam', service: credential.iam ?? '' };
+  const host = findBedrockHost(new URL(baseUrl).hostname);
+  if (host === undefined) throw new RangeError(`the address of ${name} is none of Bedrock's`);
+  return { kind: 'iam', ...host };
 }
 
 function routeOf(route: RouteInFile): Route {

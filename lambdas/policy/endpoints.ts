@@ -1,4 +1,5 @@
 /** Rules of a provider's address: https and nothing but host and path; loopback and no credential only locally. */
+import { checkBedrock } from './bedrock-endpoints.ts';
 import type { Findings } from './findings.ts';
 import type { ProviderInFile } from './schema.ts';
 import { DEFAULT_APIS } from './protocol-apis.ts';
@@ -46,6 +47,7 @@ export function checkEndpoints(providers: readonly ProviderInFile[], deployed: b
       );
     }
     checkProtocol(provider, index, url, findings);
+    checkBedrock(provider, index, url, findings);
     if (provider.credential === 'none') checkNoCredential(provider.name, index, loopback, deployed, findings);
     else checkCredential(provider.name, index, provider.credential, findings);
   }
@@ -89,5 +91,5 @@ function checkCredential(
   const forms = Number(credential.secret !== undefined) + Number(credential.iam !== undefined);
   if (forms === 1) return;
   const path = ['providers', index, 'credential'];
-  findings.error(path, `the credential of ${name} must be one of { secret: NAME }, { iam: SERVICE } and none`);
+  findings.error(path, `the credential of ${name} must be one of { secret: NAME }, { iam: bedrock } and none`);
 }

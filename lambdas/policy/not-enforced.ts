@@ -18,7 +18,6 @@ const isTrue = (value: unknown) => value === true;
 const isFilledList = (value: unknown) => Array.isArray(value) && value.length > 0;
 
 export const NOT_ENFORCED: readonly NotEnforced[] = [
-  { path: 'providers.*.credential.iam', what: 'credential iam', instead: 'use { secret: NAME }' },
   { path: 'alerts.forecast', what: 'forecast: true', asks: isTrue, instead: 'write forecast: false or remove it' },
   { path: 'alerts.tickets', what: 'tickets: true', asks: isTrue, instead: 'write tickets: false or remove it' },
   { path: 'alerts.acknowledge_within', what: 'acknowledge_within' },

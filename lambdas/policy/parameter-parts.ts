@@ -1,4 +1,5 @@
 /** The form of each part of a policy in its parameters: the domain's own words, amounts as digits. */
+import type { BedrockService } from '../domain/bedrock.ts';
 import type {
   AlertSettings,
   Budget,
@@ -67,14 +68,21 @@ const credential: Decoder<Credential> = (value, path) => {
     kind,
     name: secret,
     service,
-  } = record<{ kind: Credential['kind']; name?: string; service?: string }>({
+    region,
+  } = record<{ kind: Credential['kind']; name?: string; service?: BedrockService; region?: string }>({
     kind: oneOf('secret', 'iam', 'none'),
     name: optional(name),
-    service: optional(name),
+    service: optional(oneOf('bedrock', 'bedrock-mantle')),
+    region: optional(text(/^[a-z0-9-]{1,40}$/)),
   })(value, path);
-  if (kind === 'secret' && secret !== undefined && service === undefined) return { kind, name: secret };
-  if (kind === 'iam' && service !== undefined && secret === undefined) return { kind, service };
-  if (kind === 'none' && secret === undefined && service === undefined) return { kind };
+  const signed = service !== undefined && region !== undefined;
+  const named = secret !== undefined;
+  if (kind === 'iam') {
+    if (signed && !named) return { kind, service, region };
+  } else if (service === undefined && region === undefined) {
+    if (kind === 'secret' && named) return { kind, name: secret };
+    if (kind === 'none' && !named) return { kind };
+  }
   throw new DecodeError(path, 'a credential');
 };
 

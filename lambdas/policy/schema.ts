@@ -130,11 +130,11 @@ const credential = z
       secret: secretName.optional(),
       iam: z
         .string()
-        .regex(/^[a-z][a-z0-9-]{1,31}$/, "a service's name, such as bedrock")
+        .regex(/^[a-z][a-z0-9-]{1,31}$/, "a service's name: bedrock")
         .optional(),
     }),
   ])
-  .describe('{ secret: NAME }, { iam: SERVICE }, or none for a loopback provider of a local stage.');
+  .describe('{ secret: NAME }, { iam: bedrock }, or none for a loopback provider of a local stage.');
 
 const provider = z.strictObject({
   name: longName("provider's name"),

@@ -49,7 +49,8 @@ function provider(name: string): fc.Arbitrary<Provider> {
     credential: fc.constantFrom(
       { kind: 'none' as const },
       { kind: 'secret' as const, name: 'x' },
-      { kind: 'iam' as const, service: 'y' },
+      { kind: 'iam' as const, service: 'bedrock' as const, region: 'eu-central-1' },
+      { kind: 'iam' as const, service: 'bedrock-mantle' as const, region: 'us-east-1' },
     ),
     timeoutMs: fc.record({ connect: ms, firstByte: ms, idle: ms, total: ms }),
     outputCapField: fc.constantFrom('max_completion_tokens' as const, 'max_tokens' as const, 'max_output_tokens' as const),

@@ -1,6 +1,8 @@
 /** A gateway on a real loopback port before real (simulated) providers, with fake money. */
 import OpenAI from 'openai';
+import type { AwsCredentialSource } from '../../lambdas/adapters/providers/aws-signer.ts';
 import { HttpProvider } from '../../lambdas/adapters/providers/http-provider.ts';
+import type { SecretSource } from '../../lambdas/application/ports.ts';
 import type { Policy, Provider } from '../../lambdas/domain/policy.ts';
 import type { PlainGateway } from '../../lambdas/http/core.ts';
 import type { Limits } from '../../lambdas/http/limits.ts';
@@ -27,6 +29,12 @@ export interface LiveOptions extends FixtureParts {
   readonly provider?: Partial<Provider>;
   readonly secrets?: Readonly<Record<string, string>>;
   readonly headersTimeoutMs?: number;
+  /** Sign requests of providers with credential `iam`. */
+  readonly awsCredentials?: AwsCredentialSource;
+  /** Instead of `secrets`. */
+  readonly secretSource?: SecretSource;
+  /** Hears what the provider's client says. */
+  readonly log?: FakeLog;
 }
 
 /** Route `economy` goes to provider `first`, model `small`, then to `second`. */
@@ -41,7 +49,8 @@ export async function live(options: LiveOptions = {}): Promise<Live> {
     prices: [price('first', 'small'), price('second', 'small'), price('first', 'large', '10.00', '20.00')],
     ...options.policy,
   });
-  const client = new HttpProvider({ find: (name) => Promise.resolve(options.secrets?.[name]) }, new FakeLog(), '0.0.0-test');
+  const source = options.secretSource ?? { find: (name: string) => Promise.resolve(options.secrets?.[name]) };
+  const client = new HttpProvider(source, options.log ?? new FakeLog(), '0.0.0-test', options.awsCredentials);
   const made = fixture(inForce, client, options.limits, options);
   const received: string[] = [];
   const counted: PlainGateway = {

@@ -7,6 +7,8 @@ import { Agent } from 'undici';
 import type { SecretSource } from '../../application/ports.ts';
 import type { Log, ProviderCall, ProviderClient, ProviderFailure, ProviderReply } from '../../application/ports-provider.ts';
 import type { Provider } from '../../domain/policy.ts';
+import { isBedrockInvoke } from '../../domain/protocols/registry.ts';
+import type { AwsCredentialSource, AwsSigner } from './aws-signer.ts';
 import { Exchange } from './exchange.ts';
 import { protocolHeaders } from './protocol-headers.ts';
 
@@ -14,8 +16,10 @@ import { protocolHeaders } from './protocol-headers.ts';
 const MAX_HEADER_BYTES = 32 * 1024;
 /** Shorter than what servers keep an idle connection for, so that a request rarely meets a closing one. */
 const KEEP_ALIVE_MS = 4_000;
-/** A rejected secret look-up is not repeated for every call. */
-const SECRET_AGE_MS = 60_000;
+const JSON_TYPE = 'application/json';
+const EVENT_STREAM = 'application/vnd.amazon.eventstream';
+
+type Answer = Extract<ProviderReply, { readonly kind: 'answer' }>;
 
 /** Where a provider of a policy is reached, worked out once. */
 interface Endpoint {
@@ -24,39 +28,45 @@ interface Endpoint {
   readonly basePath: string;
 }
 
-interface CachedSecret {
-  readonly value: Promise<string | undefined>;
-  readonly atEpochMs: number;
+/** What lets a request in at a provider. */
+interface Pass {
+  readonly headers: Readonly<Record<string, string>>;
+  /** What must not be seen in any answer or log. */
+  readonly secrets: readonly string[];
+  /** It was not let in. */
+  readonly refused: () => void;
 }
 
 /** Sends requests to providers; `close` ends its pools. */
 export class HttpProvider implements ProviderClient {
   private readonly agents = new Map<string, Agent>();
   private readonly endpoints = new WeakMap<Provider, Endpoint>();
-  private readonly secrets = new Map<string, CachedSecret>();
+  private signer: Promise<AwsSigner> | undefined;
   private readonly source: SecretSource;
   private readonly log: Log;
   private readonly userAgent: string;
+  private readonly awsCredentials: AwsCredentialSource | undefined;
 
-  /** @param version goes into the `user-agent` that providers see */
-  constructor(source: SecretSource, log: Log, version: string) {
+  /**
+   * @param version goes into the `user-agent` that providers see
+   * @param awsCredentials sign requests to AWS; absent: those of the role that this runs as
+   */
+  constructor(source: SecretSource, log: Log, version: string, awsCredentials?: AwsCredentialSource) {
     this.source = source;
     this.log = log;
     this.userAgent = `tollgate/${version}`;
+    this.awsCredentials = awsCredentials;
   }
 
   async send(call: ProviderCall): Promise<ProviderReply> {
     const { provider } = call;
-    let secret: string | undefined;
-    if (provider.credential.kind !== 'none') {
-      secret = provider.credential.kind === 'secret' ? await this.secret(provider.credential.name) : undefined;
-      if (secret === undefined) {
-        this.log.error('the credential of a provider is missing', {
-          provider: provider.name,
-          credential: provider.credential.kind,
-        });
-        return failed('credential_missing');
-      }
+    const pass = await this.pass(call);
+    if (pass === undefined) {
+      this.log.error('the credential of a provider is missing', {
+        provider: provider.name,
+        credential: provider.credential.kind,
+      });
+      return failed('credential_missing');
     }
     const { agent, origin, basePath } = this.endpoint(provider);
     const exchange = new Exchange(provider.timeoutMs, call.deadlineEpochMs, call.onSent);
@@ -65,14 +75,12 @@ export class HttpProvider implements ProviderClient {
       path: `${basePath}${call.path}`,
       method: 'POST',
       body: call.body,
-      headers: {
-        ...protocolHeaders(provider.protocol, call.headers, secret),
-        'content-type': 'application/json',
-        'accept-encoding': 'identity',
-        'user-agent': this.userAgent,
-      },
+      headers: { ...pass.headers, 'content-type': JSON_TYPE, 'accept-encoding': 'identity', 'user-agent': this.userAgent },
     });
-    return reply.kind === 'answer' ? { ...reply, scrub: (body) => scrubbed(body, secret) } : reply;
+    if (reply.kind !== 'answer') return reply;
+    if (reply.status === 401 || reply.status === 403) pass.refused();
+    const read = isBedrockInvoke(provider) ? await readable(reply) : reply;
+    return { ...read, scrub: (body) => scrubbed(body, pass.secrets) };
   }
 
   /** Ends idle connections at once and running calls when they are over. */
@@ -109,27 +117,71 @@ export class HttpProvider implements ProviderClient {
     return agent;
   }
 
-  private async secret(name: string): Promise<string | undefined> {
-    let cached = this.secrets.get(name);
-    if (cached === undefined || Date.now() - cached.atEpochMs > SECRET_AGE_MS) {
-      cached = { value: this.source.find(name), atEpochMs: Date.now() };
-      this.secrets.set(name, cached);
+  /** What lets a request in; undefined when there is nothing to show. */
+  private async pass(call: ProviderCall): Promise<Pass | undefined> {
+    const { provider, headers } = call;
+    const { credential } = provider;
+    switch (credential.kind) {
+      case 'none':
+        return { headers: protocolHeaders(provider, headers), secrets: [], refused: () => undefined };
+      case 'secret': {
+        const secret = await this.secret(credential.name);
+        if (secret === undefined) return undefined;
+        return {
+          headers: protocolHeaders(provider, headers, secret),
+          secrets: [secret],
+          refused: () => this.source.refused?.(credential.name, secret),
+        };
+      }
+      case 'iam':
+        return await this.signed(call, credential);
+      default:
+        return credential satisfies never;
     }
+  }
+
+  private async secret(name: string): Promise<string | undefined> {
     try {
-      const value = await cached.value;
+      const value = (await this.source.find(name))?.trim();
       // A line end in a pasted key would be an illegal header, and the error would quote it.
-      return value === undefined || value.trim() === '' ? undefined : value.trim();
+      return value === '' ? undefined : value;
     } catch {
-      this.secrets.delete(name);
+      return undefined;
+    }
+  }
+
+  private async signed(
+    call: ProviderCall,
+    scope: { readonly service: string; readonly region: string },
+  ): Promise<Pass | undefined> {
+    const { provider } = call;
+    try {
+      this.signer ??= import('./aws-signer.ts').then(({ AwsSigner }) => new AwsSigner(this.awsCredentials));
+      const signer = await this.signer;
+      const url = new URL(`${provider.baseUrl}${call.path}`);
+      const { headers, secrets } = await signer.sign(url, { 'content-type': JSON_TYPE }, call.body, scope);
+      return { headers: { ...protocolHeaders(provider, call.headers), ...headers }, secrets, refused: () => signer.refused() };
+    } catch {
       return undefined;
     }
   }
 }
 
-function scrubbed(body: Uint8Array, secret: string | undefined): Uint8Array {
-  if (secret === undefined) return body;
+/** Bedrock's frames become server-sent events before anyone reads them. */
+async function readable(reply: Answer): Promise<Answer> {
+  if (reply.headers.get('content-type') !== EVENT_STREAM) return reply;
+  const { EventStreamBody } = await import('./event-stream-body.ts');
+  const headers = new Map([...reply.headers, ['content-type', 'text/event-stream']]);
+  return { ...reply, headers, body: new EventStreamBody(reply.body) };
+}
+
+function scrubbed(body: Uint8Array, secrets: readonly string[]): Uint8Array {
   const text = Buffer.from(body).toString('latin1');
-  return text.includes(secret) ? Buffer.from(text.replaceAll(secret, '[credential]'), 'latin1') : body;
+  if (!secrets.some((secret) => text.includes(secret))) return body;
+  return Buffer.from(
+    secrets.reduce((clean, secret) => clean.replaceAll(secret, '[credential]'), text),
+    'latin1',
+  );
 }
 
 function failed(reason: ProviderFailure): ProviderReply {

@@ -1,5 +1,6 @@
 /** The headers in which the protocols differ: how the credential is presented, and which of the caller's go on. */
-import type { Protocol } from '../../domain/protocols/api.ts';
+import type { Provider } from '../../domain/policy.ts';
+import { isBedrockInvoke } from '../../domain/protocols/registry.ts';
 
 /** Of Anthropic's API, for callers who name none: whoever calls it through another protocol. */
 const DEFAULT_ANTHROPIC_VERSION = '2023-06-01';
@@ -8,10 +9,10 @@ type Headers = Readonly<Record<string, string>>;
 
 /**
  * @param asked what goes on of the caller's headers
- * @param secret the provider's credential; absent: it needs none
+ * @param secret the provider's key; absent: it needs none, or signed requests
  */
-export function protocolHeaders(protocol: Protocol, asked: Headers, secret: string | undefined): Headers {
-  if (protocol === 'anthropic')
+export function protocolHeaders(provider: Pick<Provider, 'protocol' | 'credential'>, asked: Headers, secret?: string): Headers {
+  if (provider.protocol === 'anthropic' && !isBedrockInvoke(provider))
     return {
       'anthropic-version': DEFAULT_ANTHROPIC_VERSION,
       ...asked,

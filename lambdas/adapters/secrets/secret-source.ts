@@ -1,6 +1,6 @@
 /**
- * Providers' credentials from Secrets Manager, under the stage's prefix. A value is kept for five minutes, so that a rotated key is in use
- * soon and no request waits for it; it never reaches a log or an error.
+ * Providers' credentials from Secrets Manager, under the stage's prefix. A value is kept for five minutes and no request waits for it; one
+ * that a provider refuses is read anew at the next call, so that a rotated key is in use at once. It never reaches a log or an error.
  */
 import type { SecretsManagerClient, SecretsManagerClientConfig } from '@aws-sdk/client-secrets-manager';
 import type { Clock, SecretSource } from '../../application/ports.ts';
@@ -11,6 +11,8 @@ const FRESH_MS = 5 * 60_000;
 const MISSING_MS = 30_000;
 /** How long a value outlives a Secrets Manager that does not answer, ms. */
 const KEEP_MS = 60 * 60_000;
+/** A value that a provider refuses is not read anew more often than this, ms: a wrong key would ask with every call. */
+const REFUSED_MS = 10_000;
 
 /** A secret exists and cannot be used. */
 export class UnusableSecretError extends Error {
@@ -34,6 +36,8 @@ export interface SecretsManagerSourceOptions {
 interface Kept {
   readonly value: string | undefined;
   readonly readEpochMs: number;
+  /** Last time that it was asked for, with or without an answer. */
+  askedEpochMs: number;
   /** Until then it is used without looking. */
   freshUntilEpochMs: number;
 }
@@ -60,16 +64,23 @@ export class SecretsManagerSource implements SecretSource {
     return reading;
   }
 
+  refused(name: string, value: string): void {
+    const kept = this.kept.get(name);
+    if (kept?.value !== value) return;
+    kept.freshUntilEpochMs = Math.min(kept.freshUntilEpochMs, kept.askedEpochMs + REFUSED_MS);
+  }
+
   private async read(name: string, kept: Kept | undefined): Promise<string | undefined> {
     const { clock } = this.options;
     const now = clock.now();
     try {
       const value = await this.fetch(name);
       const freshMs = value === undefined ? MISSING_MS : FRESH_MS;
-      this.kept.set(name, { value, readEpochMs: now, freshUntilEpochMs: now + freshMs });
+      this.kept.set(name, { value, readEpochMs: now, askedEpochMs: now, freshUntilEpochMs: now + freshMs });
       return value;
     } catch (error) {
       if (kept?.value !== undefined && now - kept.readEpochMs < KEEP_MS) {
+        kept.askedEpochMs = now;
         kept.freshUntilEpochMs = now + MISSING_MS;
         this.options.onProblem(
           `secret ${this.options.prefix}${name} could not be read again; the last value stays in use (${nameOf(error)})`,

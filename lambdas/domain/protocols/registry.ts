@@ -2,6 +2,7 @@
 import type { Provider } from '../policy.ts';
 import type { Api, ApiName, Translation } from './api.ts';
 import { COUNT_TOKENS, MESSAGES } from './anthropic-messages.ts';
+import { BEDROCK_MESSAGES } from './bedrock-messages.ts';
 import { CHAT_COMPLETIONS } from './chat-completions.ts';
 import { CHAT_TO_MESSAGES } from './chat-to-messages.ts';
 import { EMBEDDINGS } from './embeddings.ts';
@@ -28,8 +29,19 @@ export function getApi(name: ApiName): Api {
 }
 
 /** How a call of this API reaches that provider; undefined when it cannot. What the provider serves itself is never translated. */
-export function findPassage(api: Api, provider: Pick<Provider, 'apis'>): Passage | undefined {
-  if (provider.apis.includes(api.name)) return { upstream: api };
+export function findPassage(api: Api, provider: Endpoint): Passage | undefined {
+  if (provider.apis.includes(api.name)) return { upstream: dialect(api, provider) };
   const translation = TRANSLATIONS.find(({ from, to }) => from === api.name && provider.apis.includes(to));
-  return translation && { upstream: getApi(translation.to), translation };
+  return translation && { upstream: dialect(getApi(translation.to), provider), translation };
+}
+
+type Endpoint = Pick<Provider, 'apis' | 'protocol' | 'credential'>;
+
+/** Whether an endpoint is Bedrock's InvokeModel, which has the Messages API in a form of its own. */
+export function isBedrockInvoke({ protocol, credential }: Pick<Provider, 'protocol' | 'credential'>): boolean {
+  return protocol === 'anthropic' && credential.kind === 'iam' && credential.service === 'bedrock';
+}
+
+function dialect(api: Api, provider: Endpoint): Api {
+  return api.name === 'messages' && isBedrockInvoke(provider) ? BEDROCK_MESSAGES : api;
 }

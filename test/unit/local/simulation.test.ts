@@ -20,7 +20,7 @@ test.each([
 test('a provider is real exactly when its credential is in the environment; the others are played', async () => {
   const secrets = new EnvironmentSecrets({ OPENAI_API_KEY: 'sk-test', MISTRAL_API_KEY: '  ' });
   const played: string[] = [];
-  const { policy, plays } = await playProviders(shipped, secrets, async (provider) => {
+  const { policy, plays } = await playProviders(shipped, secrets, false, async (provider) => {
     played.push(provider.name);
     return 'http://127.0.0.1:1/v1';
   });
@@ -35,21 +35,26 @@ test('a provider is real exactly when its credential is in the environment; the 
 });
 
 test('a played provider keeps its prices, budgets and deadlines', async () => {
-  const { policy } = await playProviders(shipped, new EnvironmentSecrets({}), async () => 'http://127.0.0.1:1/v1');
+  const { policy } = await playProviders(shipped, new EnvironmentSecrets({}), false, async () => 'http://127.0.0.1:1/v1');
   expect(policy.prices).toBe(shipped.prices);
   expect(policy.providers.map(({ budgets, timeoutMs }) => ({ budgets, timeoutMs }))).toEqual(
     shipped.providers.map(({ budgets, timeoutMs }) => ({ budgets, timeoutMs })),
   );
 });
 
-test('an IAM provider is played locally and never called without its role', async () => {
+test.each([
+  [false, 'http://127.0.0.1:1/v1', 'set TOLLGATE_USE_AWS_CREDENTIALS=1 to call the real one'],
+  [true, undefined, "signed with this machine's AWS credentials"],
+])('an IAM provider is called only where that is asked for (%s), and the banner says it', async (useAws, simulatedAt, reason) => {
   const [first, ...rest] = shipped.providers;
   if (first === undefined) throw new Error('the shipped policy has a provider');
-  const policy = { ...shipped, providers: [{ ...first, credential: { kind: 'iam', service: 'bedrock' } as const }, ...rest] };
+  const credential = { kind: 'iam', service: 'bedrock', region: 'eu-central-1' } as const;
   const { plays } = await playProviders(
-    policy,
-    new EnvironmentSecrets({ OPENAI_API_KEY: 'x', BEDROCK_API_KEY: 'x' }),
+    { ...shipped, providers: [{ ...first, credential }, ...rest] },
+    new EnvironmentSecrets({ OPENAI_API_KEY: 'x', BEDROCK_API_KEY: 'x', AWS_ACCESS_KEY_ID: 'x', AWS_SECRET_ACCESS_KEY: 'x' }),
+    useAws,
     async () => 'http://127.0.0.1:1/v1',
   );
-  expect(plays[0]?.simulatedAt).toBe('http://127.0.0.1:1/v1');
+  expect(plays[0]?.simulatedAt).toBe(simulatedAt);
+  expect(plays[0]?.reason).toContain(reason);
 });

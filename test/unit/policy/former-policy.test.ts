@@ -91,14 +91,20 @@ test('new groups, routes, credentials and channels need a deployment; what goes 
   if (route === undefined || provider === undefined) throw new Error('the fixture has a route and a provider');
   const after: Policy = {
     ...capped(20, 2),
-    routes: [...before.routes, { ...route, model: 'extra' }],
-    providers: [...before.providers, { ...provider, name: 'p', credential: { kind: 'iam', service: 'bedrock' } }],
+    routes: [
+      ...before.routes,
+      { ...route, model: 'extra', targets: [{ provider: 'p', model: 'openai.gpt-oss-20b-1:0', weight: 1 }] },
+    ],
+    providers: [
+      ...before.providers,
+      { ...provider, name: 'p', credential: { kind: 'iam', service: 'bedrock', region: 'eu-central-1' } },
+    ],
     alerts: { ...before.alerts, email: ['new@example.com'] },
   };
   expect(deploymentReasons(before, after)).toEqual([
     "group group-1 is new: its parameter is the stack's to make",
     "route extra is new: its parameter is the stack's to make",
-    'IAM access to bedrock is new: the gateway has no right to use it yet',
+    'IAM access to openai.gpt-oss-20b-1:0 (bedrock in eu-central-1) is new: the gateway has no right to use it yet',
     "alerts.channels changed: subscriptions are the stack's to make",
   ]);
   expect(deploymentReasons(after, { ...before, alerts: after.alerts })).toEqual([]);

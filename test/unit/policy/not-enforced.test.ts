@@ -5,7 +5,6 @@ import { LEARNING, edit, fixture, load, problemOf, problemsOf } from './support.
 const ALERTS = (line: string) => edit(LEARNING, 'stage: dev', `stage: dev\nalerts: { ${line} }`);
 
 test.each([
-  ['iam', edit(LEARNING, '{ secret: openai }', '{ iam: bedrock }'), 18],
   ['forecast', ALERTS('forecast: true'), 2],
   ['tickets', ALERTS('tickets: true'), 2],
   ['slack_webhook', ALERTS('channels: { slack_webhook: { secret: hook } }'), 2],
@@ -46,7 +45,6 @@ test('the example that shows every part fails the load for exactly what this ver
     'alerts.channels.slack_webhook',
     'alerts.channels.https',
     'wallets[0].low_balance_usd',
-    'providers[1].credential.iam',
     'evaluations',
   ]);
 });
