@@ -8,6 +8,8 @@ export interface Statement {
   readonly actions: readonly string[];
   /** Joined text; references stand as `${LogicalId}`. */
   readonly resources: readonly string[];
+  /** What must be equal, as text. */
+  readonly conditions: Readonly<Record<string, string>>;
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {
@@ -43,8 +45,14 @@ export function statementsOf(template: Template): Statement[] {
         effect: String(statement.Effect),
         actions: listOf(statement.Action).map(String),
         resources: listOf(statement.Resource).map(textOf),
+        conditions: equalities(statement.Condition),
       });
     }
   }
   return found;
+}
+
+function equalities(condition: unknown): Record<string, string> {
+  const equal = isRecord(condition) && isRecord(condition.StringEquals) ? condition.StringEquals : {};
+  return Object.fromEntries(Object.entries(equal).map(([key, value]) => [key, textOf(value)]));
 }

@@ -299,3 +299,74 @@ test('a provider that may take longer than a function can run stops the synthesi
 test('the assemblies of these tests lie in folders that go with them', () => {
   expect(Stage.of(stackOf('dev'))?.outdir).toMatch(/tollgate-assembly-\w+$/);
 });
+
+describe('models on Amazon Bedrock', () => {
+  const ACTIONS = ['bedrock:InvokeModel', 'bedrock:InvokeModelWithResponseStream'];
+  const SONNET = 'anthropic.claude-sonnet-4-5-20250929-v1:0';
+  const [provider] = policyOf('dev').providers;
+  const [economy] = policyOf('dev').routes;
+  const role = (name: string, service: 'bedrock' | 'bedrock-mantle', region: string) => ({
+    ...(provider ?? never()),
+    name,
+    credential: { kind: 'iam' as const, service, region },
+  });
+  const grants = (models: readonly string[]) => {
+    const targets = models.map((target) => {
+      const [name = '', ...model] = target.split('/');
+      return { provider: name, model: model.join('/'), weight: 1 };
+    });
+    const policy = policyOf('dev', {
+      providers: [
+        ...policyOf('dev').providers,
+        role('runtime', 'bedrock', 'eu-central-1'),
+        role('mantle', 'bedrock-mantle', 'us-east-1'),
+      ],
+      routes: [{ ...(economy ?? never()), targets }],
+    });
+    return statementsOf(templateOf('dev', { policy })).filter(({ actions }) => actions.some((one) => one.startsWith('bedrock')));
+  };
+  const resources = (models: readonly string[]) => grants(models).flatMap((grant) => grant.resources);
+  const arn = (place: string) => `arn:\${AWS::Partition}:bedrock:${place}`;
+
+  test('are no right of a stage whose routes name none', () => {
+    expect(grants(['openai/gpt-5-mini'])).toEqual([]);
+  });
+
+  test('are a right by name in the region of the address', () => {
+    expect(grants(['runtime/openai.gpt-oss-20b-1:0', 'openai/gpt-5-mini'])).toEqual([
+      expect.objectContaining({
+        effect: 'Allow',
+        actions: ACTIONS,
+        resources: [arn('eu-central-1::foundation-model/openai.gpt-oss-20b-1:0')],
+      }),
+    ]);
+  });
+
+  test('are a right to an inference profile, and to its model through that profile only', () => {
+    const profile = arn(`eu-central-1:\${AWS::AccountId}:inference-profile/eu.${SONNET}`);
+    const found = grants([`runtime/eu.${SONNET}`]);
+    expect(found.map((grant) => grant.resources)).toEqual([[arn(`*::foundation-model/${SONNET}`)], [profile]]);
+    expect(found.map(({ actions }) => actions)).toEqual([ACTIONS, ACTIONS]);
+    expect(found.map(({ conditions }) => conditions)).toEqual([{ 'bedrock:InferenceProfileArn': profile }, {}]);
+    expect(resources([`runtime/global.${SONNET}`])).toContain(arn(`::foundation-model/${SONNET}`));
+  });
+
+  test('at bedrock-mantle are a right to its default project, which is as fine as its rights are', () => {
+    expect(grants(['mantle/anthropic.claude-opus-4-8', 'mantle/openai.gpt-oss-20b'])).toEqual([
+      expect.objectContaining({
+        actions: ['bedrock-mantle:CreateInference'],
+        resources: ['arn:${AWS::Partition}:bedrock-mantle:us-east-1:${AWS::AccountId}:project/default'],
+      }),
+    ]);
+  });
+
+  test('are never named by a pattern', () => {
+    const all = resources([`runtime/global.${SONNET}`, `runtime/us.${SONNET}`, 'runtime/amazon.nova-pro-v1:0', 'mantle/x.y']);
+    expect(all.length).toBeGreaterThan(5);
+    for (const resource of all) expect(resource.slice(resource.lastIndexOf('/'))).not.toContain('*');
+  });
+});
+
+function never(): never {
+  throw new Error('the fixture has a provider and a route');
+}

@@ -50,6 +50,43 @@ describe('credentials from Secrets Manager', () => {
     expect(await source.find('openai')).toBe('sk-rotated');
   });
 
+  test('a value that a provider refuses is read anew at the next call, and the new one is in use at once', async () => {
+    holds(KEY);
+    expect(await source.find('openai')).toBe(KEY);
+    clock.advance(10_000);
+    holds('sk-rotated');
+    source.refused('openai', KEY);
+    expect(await source.find('openai')).toBe('sk-rotated');
+    // A late refusal of the old value says nothing about the new one.
+    clock.advance(10_000);
+    source.refused('openai', KEY);
+    source.refused('unheard-of', KEY);
+    await source.find('openai');
+    expect(responder.calls).toHaveLength(2);
+  });
+
+  test('a wrong key that every call is refused with is asked for once in ten seconds', async () => {
+    holds(KEY);
+    for (let second = 0; second <= 30; second += 1) {
+      await source.find('openai');
+      source.refused('openai', KEY);
+      clock.advance(1_000);
+    }
+    expect(responder.calls).toHaveLength(4);
+  });
+
+  test('so it is while Secrets Manager does not answer', async () => {
+    holds(KEY);
+    await source.find('openai');
+    responder.respond = () => wireError('InternalServiceError', 'down', 500);
+    for (let second = 0; second < 30; second += 1) {
+      clock.advance(1_000);
+      source.refused('openai', KEY);
+      expect(await source.find('openai')).toBe(KEY);
+    }
+    expect(responder.calls).toHaveLength(4);
+  });
+
   test('a secret that is not there is undefined, and found half a minute after it was put there', async () => {
     responder.respond = () => wireError('ResourceNotFoundException');
     expect(await source.find('openai')).toBeUndefined();

@@ -3,6 +3,7 @@ import {
   applyEdits,
   byteGrowth,
   removeMember,
+  removeMembers,
   renameMember,
   setMember,
   utf8Length,
@@ -60,3 +61,10 @@ test.each(['', '\u007f', '\u0080', '\u07ff', '\u0800', '\ud7ff', '\ue000', '\uff
     expect(utf8Length(text)).toBe(new TextEncoder().encode(text).length);
   },
 );
+
+test('members are taken out together wherever they stand, and never all of them', () => {
+  expect(applyEdits(TWO.text, removeMembers(TWO, []))).toBe(TWO.text);
+  expect(applyEdits(TWO.text, removeMembers(TWO, [B]))).toBe('{ "a":1 }');
+  expect(JSON.parse(applyEdits(TWO.text, removeMembers(TWO, [A])))).toEqual({ b: JSON.parse(TWO.text).b as unknown });
+  expect(() => removeMembers(TWO, [A, B])).toThrow(RangeError);
+});
