@@ -124,7 +124,7 @@ interface Seen {
 }
 
 /** A call that names itself by a tag, and asks the provider to end its answer after so many bytes. */
-async function call(kind: Kind, tag: string): Promise<Seen> {
+async function ask(kind: Kind, tag: string): Promise<Seen> {
   const response = await fetch(`${at.server.url}${kind.path}`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', authorization: `Bearer ${at.key}`, 'x-tollgate-tags': `cut=${tag}` },
@@ -183,7 +183,7 @@ describe.each(KINDS)('$name', (kind) => {
     const seen = new Map<number, Seen>();
     const queue = [...cuts];
     const work = async (): Promise<void> => {
-      for (let cut = queue.pop(); cut !== undefined; cut = queue.pop()) seen.set(cut, await call(kind, `${kind.tag}${cut}`));
+      for (let cut = queue.pop(); cut !== undefined; cut = queue.pop()) seen.set(cut, await ask(kind, `${kind.tag}${cut}`));
     };
     await Promise.all(Array.from({ length: AT_ONCE }, work));
     await at.payments.settled(begun + cuts.length);
@@ -248,7 +248,7 @@ describe('an answer that is odd from its first byte', () => {
     if (kind === undefined) throw new Error('there are three kinds');
     onCall = respond;
     const tag = what.replaceAll(/[^a-z]/g, '');
-    const { status, headers, text } = await call(kind, tag);
+    const { status, headers, text } = await ask(kind, tag);
     const settled = await settlementOf(tag);
     expectNoSecret(headers, text, JSON.stringify([settled.detail, log.lines, at.log.lines]));
     if (costs === 'free') {
@@ -279,7 +279,7 @@ describe('an answer that is odd from its first byte', () => {
       };
       next();
     };
-    const { status, text } = await call(kind, `${kind.tag}slow`);
+    const { status, text } = await ask(kind, `${kind.tag}slow`);
     expect({ status, text }).toEqual({ status: 200, text: kind.whole });
     expect((await settlementOf(`${kind.tag}slow`)).actualNanoUsd).toBe(8_000n);
   });
