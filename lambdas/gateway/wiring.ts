@@ -76,10 +76,10 @@ async function warmUp(
   const credentials = async (): Promise<void> => {
     const policy = await policies.current();
     const names = policy.providers.flatMap(({ credential }) => (credential.kind === 'secret' ? [credential.name] : []));
-    const calls = [...names.map((name) => secrets.find(name)), health.warmUp(policy)];
+    const calls = Promise.allSettled([...names.map((name) => secrets.find(name)), health.warmUp(policy)]);
     const signs = policy.providers.some(({ credential }) => credential.kind === 'iam');
     if (signs) await import('../adapters/providers/aws-signer.ts');
-    await Promise.allSettled(calls);
+    await calls;
   };
   const work = async (): Promise<void> => {
     for (const result of await Promise.allSettled([credentials(), keys.find(NO_KEY)])) {

@@ -47,6 +47,8 @@ describe.each([
     ]) {
       expect(eager).not.toContain(name);
     }
+    // A policy without signed requests reads no signer and no frames: each is a chunk that only an `import()` leads to.
+    expect(bundle.eager.flatMap(({ sources }) => sources).filter((source) => source.includes('adapters/providers/'))).toEqual([]);
     const chunks = bundle.later.flatMap(({ sources }) => sources);
     for (const room of later) expect(chunks.some((source) => source.startsWith(`lambdas/adapters/${room}/`))).toBe(true);
   });
@@ -69,6 +71,22 @@ test('an import that stands at the top of a file counts as read at the start, on
     expect(packagesIn(atTheTop.eager)).toContain('@aws-sdk/client-sns');
     expect(packagesIn(called.eager)).not.toContain('@aws-sdk/client-sns');
     expect(bytesOf(atTheTop.eager) - bytesOf(called.eager)).toBeGreaterThan(100 * KB);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+
+test("a provider's client reads the signer and the frames of Bedrock only when a policy has them", () => {
+  const folder = mkdtempSync(join(tmpdir(), 'tollgate-bundle-'));
+  try {
+    const text = "import { HttpProvider } from './adapters/providers/http-provider.ts';\nexport const handler = HttpProvider;";
+    const bundle = bundleHandler({ text, folder: 'lambdas' }, folder);
+    const sources = (files: readonly BundledFile[]) => files.flatMap((file) => file.sources);
+    for (const name of ['aws-signer.ts', 'event-stream-body.ts']) {
+      expect(sources(bundle.eager)).not.toContain(`lambdas/adapters/providers/${name}`);
+      expect(sources(bundle.later)).toContain(`lambdas/adapters/providers/${name}`);
+    }
+    expect(packagesIn(bundle.eager)).not.toContain('@aws-sdk/credential-provider-node');
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
