@@ -169,7 +169,7 @@ export class HttpProvider implements ProviderClient {
 
 /** Bedrock's frames become server-sent events before anyone reads them. */
 async function readable(reply: Answer): Promise<Answer> {
-  if (reply.headers.get('content-type') !== EVENT_STREAM) return reply;
+  if (reply.headers.get('content-type')?.toLowerCase().startsWith(EVENT_STREAM) !== true) return reply;
   const { EventStreamBody } = await import('./event-stream-body.ts');
   const headers = new Map([...reply.headers, ['content-type', 'text/event-stream']]);
   return { ...reply, headers, body: new EventStreamBody(reply.body) };

@@ -12,7 +12,9 @@ type Headers = Readonly<Record<string, string>>;
  * @param secret the provider's key; absent: it needs none, or signed requests
  */
 export function protocolHeaders(provider: Pick<Provider, 'protocol' | 'credential'>, asked: Headers, secret?: string): Headers {
-  if (provider.protocol === 'anthropic' && !isBedrockInvoke(provider))
+  // There `accept` means the form of the model's own answer, which has one.
+  if (isBedrockInvoke(provider)) return { accept: 'application/json' };
+  if (provider.protocol === 'anthropic')
     return {
       'anthropic-version': DEFAULT_ANTHROPIC_VERSION,
       ...asked,

@@ -67,6 +67,7 @@ test('a whole call is signed over exactly what is sent, in the form of InvokeMod
   const response = await send(at, body, {
     'anthropic-beta': 'one-2026-01-01, two-2026-01-01',
     'anthropic-version': '2023-06-01',
+    accept: 'text/event-stream',
   });
   expect(await response.text()).toBe(file('message.json'));
   const [call] = at.raw.calls;
@@ -76,7 +77,7 @@ test('a whole call is signed over exactly what is sent, in the form of InvokeMod
     '{ "novel": [1.0, "é"], "messages":[{"role":"user","content":"hi"}] ,"max_tokens":9,"anthropic_version":"bedrock-2023-05-31","anthropic_beta":["one-2026-01-01","two-2026-01-01"] }',
   );
   expect(verifySignature(call, ROLE)).toBe(SCOPE);
-  expect(call.req.headers['x-amz-security-token']).toBe(ROLE.sessionToken);
+  expect(call.req.headers).toMatchObject({ 'x-amz-security-token': ROLE.sessionToken, accept: 'application/json' });
   expect(Object.keys(call.req.headers).filter((name) => /anthropic|x-api-key/.test(name))).toEqual([]);
   await at.payments.settled(1);
   expect(at.payments.settlements[0]?.detail).toMatchObject({ outcome: 'ok' });
