@@ -46,10 +46,10 @@ export function createHandler(gateway: Gateway, logger: Logger) {
 export function toRequest(event: APIGatewayProxyEvent): Request {
   const headers = new Headers();
   for (const [name, values] of Object.entries(event.multiValueHeaders ?? {})) {
-    for (const value of values ?? []) headers.append(name, value);
+    for (const value of values ?? []) addHeader(headers, name, value);
   }
-  for (const [name, value] of Object.entries(event.headers ?? {}))
-    if (value !== undefined && !headers.has(name)) headers.set(name, value);
+  const single = Object.entries(event.headers ?? {}).filter(([name]) => HEADER_NAME.test(name) && !headers.has(name));
+  for (const [name, value] of single) if (value !== undefined) addHeader(headers, name, value);
   const query = new URLSearchParams();
   for (const [name, values] of Object.entries(event.multiValueQueryStringParameters ?? {})) {
     for (const value of values ?? []) query.append(name, value);
@@ -61,4 +61,12 @@ export function toRequest(event: APIGatewayProxyEvent): Request {
     return new Request(url, { method, headers });
   const body = event.isBase64Encoded ? Buffer.from(event.body, 'base64') : event.body;
   return new Request(url, { method, headers, body });
+}
+
+const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+
+/** Adds what HTTP can carry. An event's text is that of UTF-8, and `Headers` takes bytes: what is beyond them would throw. */
+function addHeader(headers: Headers, name: string, value: string): void {
+  const bytes = Buffer.from(value).toString('latin1');
+  if (HEADER_NAME.test(name) && !/[\0\r\n]/.test(bytes)) headers.append(name, bytes);
 }

@@ -82,6 +82,15 @@ test('a REST event becomes the request that was sent', async () => {
   expect(toRequest(event({ httpMethod: 'GET', body: null })).body).toBeNull();
 });
 
+test('a header that no request can have does not end the handler: its value becomes the bytes that were sent', () => {
+  const { headers } = toRequest(
+    event({ multiValueHeaders: { 'X-Name': ['a=€'], 'no name': ['x'] }, headers: { 'X-Other': 'ü', 'X-Break': 'a\r\nb' } }),
+  );
+  expect(Buffer.from(headers.get('x-name') ?? '', 'latin1').toString()).toBe('a=€');
+  expect(Buffer.from(headers.get('x-other') ?? '', 'latin1').toString()).toBe('ü');
+  expect(headers.has('x-break')).toBe(false);
+});
+
 test('each piece of a stream leaves before the next is made, and the handler ends only when the money is settled', async () => {
   const money = deferred();
   const firstPieceOut = deferred();
