@@ -2,8 +2,10 @@
  * Reads a provider's server-sent events on their way through: whole events leave as the bytes they came as, usage and
  * generated text are counted, and the chunk that only carries usage is kept back unless the caller asked for it.
  */
+import { utf8Length } from '../domain/json-edits.ts';
 import type { Usage } from '../domain/prices.ts';
 import type { EventReader } from '../domain/protocols/api.ts';
+import { largerUsage } from '../domain/usage.ts';
 
 const LF = 0x0a;
 const CR = 0x0d;
@@ -47,7 +49,7 @@ export class StreamMeter {
   }
 
   /**
-   * The usage reported, of several the one with most output. Text that came after it counts a byte a token, and makes it
+   * The usage reported, of several the larger counts. Text that came after it counts a byte a token, and makes it
    * an estimate; a report of no output beside text is none.
    */
   get reading(): { readonly usage: Usage; readonly estimated: boolean } | undefined {
@@ -130,14 +132,14 @@ export class StreamMeter {
     try {
       chunk = JSON.parse(data);
     } catch {
-      this.bytes += data.length;
+      this.bytes += utf8Length(data);
       return true;
     }
     const { generatedBytes, usage, hidden } = this.reader.read(chunk);
     this.bytes += generatedBytes;
-    if (usage !== undefined && usage.outputTokens >= (this.reported?.outputTokens ?? 0)) {
-      this.reported = usage;
-      this.bytesAtReport = this.bytes;
+    if (usage !== undefined) {
+      if (usage.outputTokens >= (this.reported?.outputTokens ?? 0)) this.bytesAtReport = this.bytes;
+      this.reported = largerUsage(this.reported, usage);
     }
     return !hidden;
   }
@@ -147,7 +149,7 @@ export class StreamMeter {
     const stray = DECODER.decode(event)
       .split(/\r?\n/)
       .filter((line) => line !== '' && !/^(:|data:|event:|id:|retry:)/.test(line));
-    return stray.reduce((sum, line) => sum + line.length, 0);
+    return stray.reduce((sum, line) => sum + utf8Length(line), 0);
   }
 }
 

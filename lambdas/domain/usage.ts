@@ -39,16 +39,27 @@ function readCounts(usage: unknown, words: Words, outputBytes: number): Usage | 
   const reported = count(field(usage, words.output));
   if (inputTokens === undefined || reported === undefined) return undefined;
   const total = count(field(usage, 'total_tokens')) ?? 0;
-  const outputTokens = Math.max(reported, total - inputTokens);
+  const reasoningTokens = count(field(field(usage, `${words.output}_details`), 'reasoning_tokens'));
+  // More reasoning than output was counted beside it.
+  const beside = reasoningTokens !== undefined && reasoningTokens > reported ? reasoningTokens : 0;
+  const outputTokens = Math.max(Math.min(reported + beside, Number.MAX_SAFE_INTEGER), total - inputTokens);
   if (outputTokens === 0 && (outputBytes > 0 || inputTokens === 0)) return undefined;
   const details = field(usage, `${words.input}_details`);
   return {
     inputTokens,
     cachedInputTokens: Math.min(count(field(details, 'cached_tokens')) ?? 0, inputTokens),
     outputTokens,
-    reasoningTokens: count(field(field(usage, `${words.output}_details`), 'reasoning_tokens')),
+    reasoningTokens,
     cacheWriteInputTokens: count(field(details, 'cache_write_tokens')),
   };
+}
+
+/** Of two reports of one stream the larger counts: those of the input together, and those of the output. */
+export function largerUsage(one: Usage | undefined, other: Usage): Usage {
+  if (one === undefined) return other;
+  const input = one.inputTokens > other.inputTokens ? one : other;
+  const { outputTokens, reasoningTokens } = one.outputTokens > other.outputTokens ? one : other;
+  return { ...input, outputTokens, reasoningTokens };
 }
 
 /** A stream's chunk that only carries usage: `choices` is there and empty. */

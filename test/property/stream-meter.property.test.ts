@@ -10,7 +10,8 @@ const line = fc
       weight: 2,
       arbitrary: fc.constantFrom(
         'data: {"choices":[],"usage":{"prompt_tokens":10,"completion_tokens":4,"total_tokens":14}}',
-        'data:{"choices":[{"delta":{"content":"x"}}],"usage":{"prompt_tokens":10,"completion_tokens":3}}',
+        'data:{"choices":[{"delta":{"content":"x"}}],"usage":{"prompt_tokens":12,"completion_tokens":3}}',
+        'data:{"choices":[],"usage":{"prompt_tokens":2,"completion_tokens":4}}',
       ),
     },
     {
@@ -67,7 +68,7 @@ function reference(bytes: Buffer, keepUsage: boolean) {
   const events = eventsOf(bytes.toString('latin1'));
   let out = '';
   let generated = 0;
-  let report: { output: number; at: number } | undefined;
+  let report: { input: number; output: number; at: number } | undefined;
   for (const event of events) {
     const text = new TextDecoder().decode(Buffer.from(event, 'latin1'));
     const lines = text.split(/\r?\n/);
@@ -77,16 +78,18 @@ function reference(bytes: Buffer, keepUsage: boolean) {
       .join('\n');
     let passes = true;
     if (data === '') {
-      for (const one of lines) if (one !== '' && !/^(:|data:|event:|id:|retry:)/.test(one)) generated += one.length;
+      for (const one of lines) if (one !== '' && !/^(:|data:|event:|id:|retry:)/.test(one)) generated += Buffer.byteLength(one);
     } else if (data !== '[DONE]') {
       const parsed = parsedOf(data);
-      if (parsed === undefined) generated += data.length;
+      if (parsed === undefined) generated += Buffer.byteLength(data);
       else {
         generated += textOf(parsed);
         const { usage, choices } = parsed as { usage?: Record<string, number>; choices?: unknown[] };
         if (usage !== undefined && usage !== null) {
           const output = Math.max(usage.completion_tokens ?? 0, (usage.total_tokens ?? 0) - (usage.prompt_tokens ?? 0));
-          if (output >= (report?.output ?? 0)) report = { output, at: generated };
+          const input = Math.max(usage.prompt_tokens ?? 0, report?.input ?? 0);
+          const isLess = report !== undefined && output < report.output;
+          report = { input, output: isLess ? report!.output : output, at: isLess ? report!.at : generated };
           passes = keepUsage || choices?.length !== 0;
         }
       }
@@ -135,6 +138,7 @@ test('split anywhere, a stream passes byte for byte but for its usage chunk, and
       }
       usages += 1;
       const later = expected.generated - report.at;
+      expect(meter.reading?.usage.inputTokens).toBe(report.input);
       expect(meter.reading?.usage.outputTokens).toBe(report.output + Math.max(0, later));
       expect(meter.reading?.estimated).toBe(later > 0);
     }),

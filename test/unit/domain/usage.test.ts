@@ -30,6 +30,15 @@ test('reasoning that a provider counts only in the total is output', () => {
   expect(readUsage(usage({ total_tokens: 12 }), 0)).toMatchObject({ outputTokens: 5 });
 });
 
+test('reasoning that is more than the output cannot be part of it', () => {
+  const reasoning = (tokens: unknown) => usage({ completion_tokens_details: { reasoning_tokens: tokens } });
+  expect(readUsage(reasoning(5), 0)).toMatchObject({ outputTokens: 5, reasoningTokens: 5 });
+  expect(readUsage(reasoning(6), 0)).toMatchObject({ outputTokens: 11, reasoningTokens: 6 });
+  expect(readUsage(reasoning('6'), 0)).toMatchObject({ outputTokens: 5 });
+  // The total says it better.
+  expect(readUsage({ usage: { ...reasoning(6).usage, total_tokens: 40 } }, 0)).toMatchObject({ outputTokens: 30 });
+});
+
 test('cached tokens are never more than the input', () => {
   expect(readUsage(usage({ prompt_tokens_details: { cached_tokens: 11 } }), 0)).toMatchObject({ cachedInputTokens: 10 });
 });

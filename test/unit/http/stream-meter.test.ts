@@ -91,6 +91,21 @@ test('text after the usage counts a byte a token, as an estimate; of several usa
   expect(run([text, large, early]).meter.reading).toMatchObject({ usage: { outputTokens: 500 }, estimated: false });
 });
 
+test('of two usages the larger count stands, field by field: a second one never makes the first one cheaper', () => {
+  const report = (input: number, cached: number, output: number): string =>
+    `data: {"choices":[],"usage":{"prompt_tokens":${input},"completion_tokens":${output},"prompt_tokens_details":{"cached_tokens":${cached}}}}\n\n`;
+  const usageOf = (...events: readonly string[]) => run(events).meter.reading;
+  const larger = { usage: { inputTokens: 1_000, cachedInputTokens: 10, outputTokens: 9 }, estimated: false };
+  expect(usageOf(report(1_000, 10, 5), report(1, 1, 9))).toMatchObject(larger);
+  expect(usageOf(report(1, 1, 9), report(1_000, 10, 5))).toMatchObject(larger);
+  expect(usageOf(report(1_000, 10, 9), report(1, 1, 9))).toMatchObject(larger);
+});
+
+test('what is no JSON counts by its bytes, and not by its characters', () => {
+  expect(run(['data: 日本語\n\n']).meter.outputBytes).toBe(9);
+  expect(run(['日本語\n\n']).meter.outputBytes).toBe(9);
+});
+
 test('what has another shape counts too: it may have been billed', () => {
   expect(run(['data: {"output":"0123456789"}\n\n']).meter.outputBytes).toBe(10);
   expect(run(['what is this\n\n']).meter.outputBytes).toBe(12);
