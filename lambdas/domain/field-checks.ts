@@ -60,9 +60,23 @@ export function checkFields(body: Readonly<Record<string, unknown>>, table: Fiel
     } else if (shape !== undefined) {
       if (value !== null && !hasShape(value, shape)) throw new Refused(name, `${name} must be ${article(shape)}`);
     } else if (!table.bounded.has(name)) {
+      refuseOtherCase(name, table);
       unlisted.add(printable(name));
     }
   }
+}
+
+/** Where unknown fields go on, `MAX_TOKENS` would be the cap of a server that reads names without regard to case, as Go does. */
+function refuseOtherCase(name: string, { costNeutral, bounded, refused }: FieldTable): void {
+  const known = foldCase(name);
+  if (!bounded.has(known) && !Object.hasOwn(costNeutral, known) && !Object.hasOwn(refused, known)) return;
+  const message = `${known} must be written so, and not ${printable(name)}: some servers read names without regard to case`;
+  throw new Refused(known, message);
+}
+
+/** By way of the upper case, in which a long s and the sign of Kelvin meet their letters. */
+function foldCase(name: string): string {
+  return name.toLowerCase().toUpperCase().toLowerCase();
 }
 
 /** A service stage refuses fields that nobody listed: unknown fields have no bound. @throws Refused */

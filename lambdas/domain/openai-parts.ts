@@ -1,6 +1,7 @@
 /** What the requests of OpenAI's APIs have in common: parts of messages that are no text, service tiers and kinds of tools. */
 import { Refused, isObject, printable } from './field-checks.ts';
 import { type MediaCount, imageInAddress, imageTokens } from './media-bounds.ts';
+import { TOOLS_PROMPT_TOKENS } from './messages-tools.ts';
 
 /** Parts without a bound, and why. */
 const REFUSED_PARTS: Readonly<Record<string, string>> = {
@@ -15,6 +16,21 @@ const REFUSED_PARTS: Readonly<Record<string, string>> = {
 
 const SERVICE_TIERS: ReadonlySet<unknown> = new Set(['auto', 'default', 'flex', null, undefined]);
 const TOOL_TYPES: ReadonlySet<unknown> = new Set(['custom', 'function']);
+/** Members of a tool, and of the object inside it in which chat completions define it. */
+const TOOL_FIELDS: ReadonlySet<string> = new Set([
+  'allowed_callers',
+  'async',
+  'custom',
+  'defer_loading',
+  'description',
+  'format',
+  'function',
+  'name',
+  'output_schema',
+  'parameters',
+  'strict',
+  'type',
+]);
 
 /**
  * One part of a list of parts: an object with a type.
@@ -56,15 +72,28 @@ export function checkServiceTier(tier: unknown): void {
     throw new Refused('service_tier', 'service_tier may be auto, default or flex: other tiers have dearer prices');
 }
 
-/** @throws Refused for tools that the provider runs itself */
-export function checkTools(tools: unknown): void {
+/**
+ * Checks the tools, and counts what a provider adds where there are some: Claude stands behind this protocol too, and adds most.
+ * @throws Refused for tools that the provider runs itself
+ */
+export function checkTools(tools: unknown, unlisted: Set<string>, media: MediaCount): void {
   if (tools === undefined || tools === null) return;
   if (!Array.isArray(tools)) throw new Refused('tools', 'tools must be a list');
+  if (tools.length > 0) media.tokens += TOOLS_PROMPT_TOKENS;
   for (const [index, tool] of (tools as readonly unknown[]).entries()) {
-    if (isObject(tool) && TOOL_TYPES.has(tool.type)) continue;
+    if (isObject(tool) && TOOL_TYPES.has(tool.type)) {
+      noteUnlisted(tool, 'tools[]', unlisted);
+      for (const inner of ['function', 'custom'] as const) noteUnlisted(tool[inner], `tools[].${inner}`, unlisted);
+      continue;
+    }
     const what =
       isObject(tool) && typeof tool.type === 'string' ? `a tool of type ${printable(tool.type)} is not accepted. ` : '';
     const at = `tools[${index}].type`;
     throw new Refused(at, `${what}${at} may be function or custom: tools that the provider runs are charged by use`);
   }
+}
+
+function noteUnlisted(tool: unknown, at: string, unlisted: Set<string>): void {
+  if (!isObject(tool)) return;
+  for (const name of Object.keys(tool)) if (!TOOL_FIELDS.has(name)) unlisted.add(`${at}.${printable(name)}`);
 }

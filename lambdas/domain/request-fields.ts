@@ -16,6 +16,7 @@ import {
   refuseUnlisted,
 } from './field-checks.ts';
 import { MediaCount } from './media-bounds.ts';
+import { TOOLS_PROMPT_TOKENS } from './messages-tools.ts';
 import { checkServiceTier, checkTools, readImage, readPart, refusePart } from './openai-parts.ts';
 import type { FieldsResult, RequestFields } from './protocols/api.ts';
 
@@ -108,7 +109,9 @@ function read(body: Readonly<Record<string, unknown>>, purpose: 'learning' | 'se
   checkFields(body, TABLE, unlisted);
   const media = new MediaCount();
   readMessages(body.messages, unlisted, media);
-  checkTools(body.tools);
+  checkTools(body.tools, unlisted, media);
+  // Their older name: what the provider adds for them is the same.
+  if (isNonEmptyList(body.functions) && !isNonEmptyList(body.tools)) media.tokens += TOOLS_PROMPT_TOKENS;
   if (body.modalities !== undefined && body.modalities !== null && !isTextOnly(body.modalities)) {
     throw new Refused('modalities', 'modalities may only be ["text"]: other output is priced by another unit');
   }
@@ -178,6 +181,10 @@ function readImagePart(image: unknown, at: string, unlisted: Set<string>, media:
   for (const name of Object.keys(image)) {
     if (name !== 'url' && name !== 'detail') unlisted.add(`messages[].content[].image_url.${printable(name)}`);
   }
+}
+
+function isNonEmptyList(value: unknown): boolean {
+  return Array.isArray(value) && value.length > 0;
 }
 
 function isTextOnly(value: unknown): boolean {

@@ -79,6 +79,7 @@ const ITEMS: Readonly<Record<string, ReadonlySet<string>>> = {
   custom_tool_call_output: new Set(['call_id', 'caller', 'id', 'output', 'status', 'type']),
   reasoning: new Set(['content', 'encrypted_content', 'id', 'status', 'summary', 'type']),
 };
+const NO_CONTENT = 'must be a text or a list of parts';
 const ROLES: ReadonlySet<unknown> = new Set(['assistant', 'developer', 'system', 'user']);
 /** Parts that are text, and the member that has it. */
 const TEXT_PARTS: Readonly<Record<string, string>> = { input_text: 'text', output_text: 'text', refusal: 'refusal' };
@@ -99,7 +100,7 @@ function read(body: Readonly<Record<string, unknown>>, purpose: 'learning' | 'se
   const model = readModel(body);
   checkFields(body, TABLE, unlisted);
   readInput(body.input, unlisted, media);
-  checkTools(body.tools);
+  checkTools(body.tools, unlisted, media);
   checkServiceTier(body.service_tier);
   checkReasoning(body.reasoning);
   if (body.background !== undefined && body.background !== null && body.background !== false)
@@ -142,6 +143,8 @@ function readItem(item: unknown, at: string, unlisted: Set<string>, media: Media
   for (const name of Object.keys(item)) if (!names.has(name)) unlisted.add(`input[].${printable(name)}`);
   if (type === 'message') {
     if (!ROLES.has(item.role)) throw new Refused(`${at}.role`, `${at}.role must be one of ${[...ROLES].join(', ')}`);
+    // A reference needs no type: an item with an id alone may stand for what the provider keeps under it.
+    if (item.content === undefined || item.content === null) throw new Refused(`${at}.content`, `${at}.content ${NO_CONTENT}`);
     readContent(item.content, `${at}.content`, unlisted, media);
   } else if (type === 'reasoning') {
     checkReasoningItem(item, at);
@@ -168,7 +171,7 @@ function checkReasoningItem({ id, encrypted_content: encrypted }: Readonly<Recor
 
 function readContent(content: unknown, at: string, unlisted: Set<string>, media: MediaCount): void {
   if (content === undefined || content === null || typeof content === 'string') return;
-  if (!Array.isArray(content)) throw new Refused(at, `${at} must be a text or a list of parts`);
+  if (!Array.isArray(content)) throw new Refused(at, `${at} ${NO_CONTENT}`);
   for (const [index, value] of (content as readonly unknown[]).entries()) {
     const where = `${at}[${index}]`;
     const { type, part } = readPart(value, where);

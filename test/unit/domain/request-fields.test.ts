@@ -244,6 +244,43 @@ test('tools are functions or custom ones: those that the provider runs are charg
     );
 });
 
+test('what a provider adds by itself where there are tools is in the bound: Claude behind this protocol adds 804 tokens', () => {
+  for (const without of [null, []]) expect(fieldsOf({ tools: without, functions: without }).mediaTokens).toBe(0);
+  expect(fieldsOf({}).mediaTokens).toBe(0);
+  const tool = { type: 'function', function: { name: 'f' } };
+  expect(fieldsOf({ tools: [tool] }).mediaTokens).toBe(1_024);
+  expect(fieldsOf({ tools: [tool, tool] }).mediaTokens).toBe(1_024);
+  expect(fieldsOf({ functions: [{ name: 'f' }] }).mediaTokens).toBe(1_024);
+});
+
+test('a member of a tool that nobody listed, such as a mark that starts a cache write, is an unlisted field', () => {
+  const called = { name: 'f', description: 'd', parameters: {}, strict: true };
+  const custom = { name: 'c', description: 'd', format: { type: 'text' } };
+  const listed = [
+    { type: 'function', function: called },
+    { type: 'custom', custom },
+  ];
+  expect(fieldsOf({ tools: listed }, 'service').unlisted).toEqual([]);
+  const marked = { type: 'function', function: called, cache_control: { type: 'ephemeral', ttl: '1h' } };
+  expect(refusal({ tools: [marked] }, 'service')).toMatch(/^tools\[\]\.cache_control: /);
+  expect(fieldsOf({ tools: [marked] }).unlisted).toEqual(['tools[].cache_control']);
+  const inside = { type: 'function', function: { ...called, cache_control: { type: 'ephemeral' } } };
+  expect(refusal({ tools: [inside] }, 'service')).toMatch(/^tools\[\]\.function\.cache_control: /);
+});
+
+test.each([
+  ['MAX_TOKENS', 'max_tokens'],
+  ['N', 'n'],
+  ['Tools', 'tools'],
+  ['maX_tokens', 'max_tokens'],
+  ['tool\u017f', 'tools'],
+  ['web_search_option\u017f', 'web_search_options'],
+])('%j is refused everywhere: a server that reads names without regard to case takes it for %s', (name, known) => {
+  for (const purpose of ['learning', 'service'] as const) {
+    expect(refusal({ [name]: 100_000 }, purpose)).toMatch(new RegExp(`^${known}: .* read names without regard to case`));
+  }
+});
+
 test('only text is answered, on tiers that are not dearer', () => {
   for (const modalities of [undefined, null, ['text'], ['text', 'text']])
     expect(fieldsOf({ modalities }, 'service').unlisted).toEqual([]);

@@ -53,7 +53,8 @@ test('what clients send in one call is taken, whole', () => {
     includeUsage: true,
     answers: 1,
     requestedOutputTokens: 300,
-    mediaTokens: 0,
+    // What a provider adds by itself where there are tools.
+    mediaTokens: 1_024,
     mediaBytes: 0,
     unlisted: [],
   });
@@ -98,6 +99,30 @@ test.each([
     `tools[1].type: a tool of type ${type} is not accepted. ` +
       'tools[1].type may be function or custom: tools that the provider runs are charged by use',
   );
+});
+
+test('a member of a tool that nobody listed is an unlisted field', () => {
+  const tool = {
+    type: 'function',
+    name: 'f',
+    description: 'd',
+    parameters: {},
+    strict: true,
+    output_schema: {},
+    allowed_callers: ['direct'],
+    async: false,
+    defer_loading: false,
+  };
+  expect(fieldsOf({ tools: [tool, { type: 'custom', name: 'c', format: { type: 'text' } }] }).unlisted).toEqual([]);
+  expect(refusal({ tools: [{ ...tool, cache_control: { type: 'ephemeral' } }] })).toMatch(/^tools\[\]\.cache_control: /);
+});
+
+test('a message carries its content: one with an id alone would stand for what the provider keeps', () => {
+  for (const more of [{}, { content: null }]) {
+    expect(refusal({ input: [{ role: 'assistant', id: 'msg_1', ...more }] }, 'learning')).toBe(
+      'input[0].content: input[0].content must be a text or a list of parts',
+    );
+  }
 });
 
 test('a turn with tools is taken when every token of it stands in the body', () => {
