@@ -42,12 +42,20 @@ export class CallerStream implements StreamSink {
   private left = false;
   private roomFor: (() => void) | undefined;
   private keepAlive: NodeJS.Timeout | undefined;
+  private readonly isCompressed: boolean;
 
-  constructor(limits: Pick<Limits, 'keepAliveMs' | 'callerStallMs'>, api: Pick<Api, 'name' | 'protocol'>, requestId: string) {
+  /** @param isCompressed its bytes are not text, so that no words of ours may stand among them */
+  constructor(
+    limits: Pick<Limits, 'keepAliveMs' | 'callerStallMs'>,
+    api: Pick<Api, 'name' | 'protocol'>,
+    requestId: string,
+    isCompressed = false,
+  ) {
+    this.isCompressed = isCompressed;
     this.limits = limits;
     this.api = api;
     this.requestId = requestId;
-    this.keepAlive = setTimeout(() => this.silent(), limits.keepAliveMs);
+    if (!isCompressed) this.keepAlive = setTimeout(() => this.silent(), limits.keepAliveMs);
   }
 
   /** What was kept goes out, and from now on everything as it comes. */
@@ -88,6 +96,11 @@ export class CallerStream implements StreamSink {
 
   fail(reason: Parameters<StreamSink['fail']>[0]): void {
     if (this.left) return;
+    if (this.isCompressed) {
+      this.outlet?.abort();
+      this.leave();
+      return;
+    }
     const [code, message] = BROKEN[reason];
     const error = new GatewayError({ status: 502, code, message: `${message} Request ${this.requestId}.` });
     this.put(new TextEncoder().encode(errorEvent(error, this.api, this.requestId)));

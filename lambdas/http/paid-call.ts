@@ -1,4 +1,5 @@
 /** A call that costs money: its request checked, handed to the application, and its outcome told in HTTP. */
+import { isEncoded } from '../application/answer-cost.ts';
 import type { CallFacts } from '../application/complete-call.ts';
 import type { Statement } from '../application/payments.ts';
 import { type ReplayDeps, answerCall } from '../application/replayed-call.ts';
@@ -84,7 +85,7 @@ export async function handleCall(
     return { answer: { status: result.status, headers, body: asBody(result.body, result.status) }, done: result.settled };
   }
   // Before anything else: whoever has a stream's hold must read the provider to its end.
-  const sink = new CallerStream(limits, api, requestId);
+  const sink = new CallerStream(limits, api, requestId, isEncoded(result.headers));
   const pumped = result.pump(sink);
   await setFacts(headers, facts, true, fields.unlisted, limits);
   const logged = async (): Promise<void> => {

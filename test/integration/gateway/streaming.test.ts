@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib';
 import { type Live, type LiveOptions, MESSAGES, live } from '../../support/live-gateway.ts';
 import { price, provider, route } from '../../support/gateway-fixture.ts';
 import { RawProvider } from '../../support/raw-provider.ts';
@@ -171,6 +172,32 @@ test('a silent stream is kept open by comment lines', async () => {
   expect(await readSome(reader)).toBe(': keep-alive\n\n');
   res.end('data: [DONE]\n\n');
   await reader.cancel();
+});
+
+test('into a compressed stream nothing is written: neither comments while it is silent, nor an error when it breaks', async () => {
+  const { at, raw } = await withRaw({ limits: { keepAliveMs: 20 } });
+  const events = gzipSync(`${CHUNK.repeat(3)}data: [DONE]\n\n`);
+  const arrived = raw.next();
+  const answer = at.post(STREAM);
+  const { res } = await arrived;
+  res.writeHead(200, { 'content-type': 'text/event-stream', 'content-encoding': 'gzip' });
+  res.write(events.subarray(0, 12));
+  const response = await answer;
+  const text = response.text();
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  res.end(events.subarray(12));
+  expect(await text).toBe(`${CHUNK.repeat(3)}data: [DONE]\n\n`);
+
+  const second = raw.next();
+  const broken = at.post(STREAM);
+  const { res: breaking } = await second;
+  breaking.writeHead(200, { 'content-type': 'text/event-stream', 'content-encoding': 'gzip' });
+  breaking.write(events.subarray(0, 12));
+  const cut = (await broken).text();
+  breaking.destroy();
+  await expect(cut).rejects.toThrow('terminated');
+  await at.payments.settled(2);
+  for (const { actualNanoUsd, boundNanoUsd } of at.payments.settlements) expect(actualNanoUsd).toBe(boundNanoUsd);
 });
 
 test('an event without end is cut off', async () => {
