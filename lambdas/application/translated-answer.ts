@@ -12,8 +12,10 @@ interface WholeAnswer {
 type Passed = Pick<PricedTarget, 'translation' | 'target'>;
 
 const encoder = new TextEncoder();
+/** The status of an answer that has no words in the caller's API. */
+const UNTOLD = 502;
 
-/** A whole answer, an error's included. What is no JSON goes on as it came. */
+/** A whole answer, an error's included. What is no JSON goes on as it came; what nests too deep to be written again is an error. */
 export function translateAnswer(
   { translation, target }: Passed,
   { status, headers, body }: WholeAnswer & { readonly free: boolean },
@@ -27,8 +29,14 @@ export function translateAnswer(
     return { status, headers, body };
   }
   const ok = status >= 200 && status < 300;
-  const told = ok ? translation.answer(parsed, factsOf(target, nowEpochMs)) : translation.error(parsed, status);
-  return { status, headers, body: encoder.encode(JSON.stringify(told)) };
+  try {
+    const told = ok ? translation.answer(parsed, factsOf(target, nowEpochMs)) : translation.error(parsed, status);
+    return { status, headers, body: encoder.encode(JSON.stringify(told)) };
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    const told = translation.error({ type: 'server_error', message: 'The answer of the provider nests too deep.' }, UNTOLD);
+    return { status: UNTOLD, headers, body: encoder.encode(JSON.stringify(told)) };
+  }
 }
 
 /** What is written to the caller for each whole event of the provider's stream. */

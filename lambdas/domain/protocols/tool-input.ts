@@ -1,6 +1,6 @@
 /**
- * The input of a tool call: JSON as a text in OpenAI's API, an object in Anthropic's. What is no JSON object travels as
- * `{"INVALID_JSON": text}`, Anthropic's own convention, and back as the text that it was.
+ * The input of a tool call: JSON as a text in OpenAI's API, an object in Anthropic's. What is no JSON object, or nests too
+ * deep, travels as `{"INVALID_JSON": text}`, Anthropic's own convention, and back as the text that it was.
  * @see https://platform.claude.com/docs/en/agents-and-tools/tool-use/fine-grained-tool-streaming, read 2026-11-24
  */
 import { Refused, isObject } from '../field-checks.ts';
@@ -9,12 +9,14 @@ import type { Json } from './translation-checks.ts';
 const INVALID = 'INVALID_JSON';
 /** From here on JSON writes a number with an exponent, so its digits promise nothing. */
 const EXPONENT_FROM = 1e21;
+/** No tool has such an input, and what reads it may recurse. */
+const MAX_DEPTH = 256;
 
 /** Arguments as an object. The empty text of a tool without parameters is an empty object. */
 export function inputOf(argumentsText: string): Json {
   if (argumentsText.trim() === '') return {};
   const parsed = parse(argumentsText);
-  return isObject(parsed) ? parsed : { [INVALID]: argumentsText };
+  return isObject(parsed) && !isDeeper(parsed, MAX_DEPTH) ? parsed : { [INVALID]: argumentsText };
 }
 
 /** An input as arguments. */
@@ -38,6 +40,11 @@ export function refuseInexact(value: unknown, at: string): void {
   } else if (isObject(value)) {
     for (const entry of Object.values(value)) refuseInexact(entry, at);
   }
+}
+
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return levels === 0 || Object.values(value).some((inner) => isDeeper(inner, levels - 1));
 }
 
 function parse(text: string): unknown {

@@ -477,3 +477,40 @@ describe('an image', () => {
     await made.payments.settled(1);
   });
 });
+
+const NESTED = `{"a":${'['.repeat(100_000)}${']'.repeat(100_000)}}`;
+
+test('arguments that nest past all reason are no object in either direction, and no defect', async () => {
+  claude.script = { answer: MESSAGE };
+  const call = { id: 'c', type: 'function' as const, function: { name: 'f', arguments: NESTED } };
+  await openai.chat.completions.create({
+    model: 'sonnet',
+    messages: [
+      { role: 'user', content: 'hi' },
+      { role: 'assistant', tool_calls: [call] },
+      { role: 'tool', tool_call_id: 'c', content: 'x' },
+    ],
+  });
+  expect(claude.asked[0]?.body).toMatchObject({
+    messages: [{}, { content: [{ type: 'tool_use', input: { INVALID_JSON: NESTED } }] }, {}],
+  });
+
+  gpt.script = {
+    answer: { ...COMPLETION, choices: [{ index: 0, message: { tool_calls: [call] }, finish_reason: 'tool_calls' }] },
+  };
+  const answer = await anthropic.messages.create({
+    model: 'mini',
+    max_tokens: 100,
+    messages: [{ role: 'user', content: 'hi' }],
+  });
+  expect(answer.content).toMatchObject([{ type: 'tool_use', input: { INVALID_JSON: NESTED } }]);
+});
+
+test('an answer that cannot be put into other words is an error in the shape of the caller, and is paid', async () => {
+  claude.script = { answer: `{"content":[{"type":"tool_use","id":"a","name":"f","input":${NESTED}}]}` };
+  const once = new OpenAI({ apiKey: made.key, baseURL: `${server.url}/v1`, maxRetries: 0 });
+  const failed = once.chat.completions.create({ model: 'sonnet', messages: [{ role: 'user', content: 'hi' }] });
+  await expect(failed).rejects.toMatchObject({ status: 502, type: 'server_error' });
+  await made.payments.settled(1);
+  expect(made.payments.settlements[0]?.actualNanoUsd).toBeGreaterThan(0n);
+});
