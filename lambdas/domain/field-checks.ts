@@ -94,6 +94,11 @@ export function readInteger(value: unknown, name: string, most: number): number 
   return value;
 }
 
+/** A text, or nothing. @throws Refused */
+export function checkText(value: unknown, at: string): void {
+  if (value !== undefined && value !== null && typeof value !== 'string') throw new Refused(at, `${at} must be a text`);
+}
+
 export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -8,6 +8,7 @@ import {
   type FieldTable,
   Refused,
   checkFields,
+  checkText,
   isObject,
   printable,
   readInteger,
@@ -92,6 +93,8 @@ const MESSAGE_FIELDS: ReadonlySet<string> = new Set([
   'tool_call_id',
   'tool_calls',
 ]);
+/** Of a message: an image in their place would be counted by nobody. */
+const TEXT_FIELDS = ['name', 'reasoning_content', 'refusal', 'tool_call_id'] as const;
 const TEXT_PARTS: ReadonlySet<string> = new Set(['refusal', 'text']);
 
 /**
@@ -155,6 +158,7 @@ function readMessages(messages: unknown, unlisted: Set<string>, media: MediaCoun
         throw new Refused(`${at}.audio`, `${at}.audio is not accepted: audio has no bound yet`);
       if (name !== 'audio' && !MESSAGE_FIELDS.has(name)) unlisted.add(`messages[].${printable(name)}`);
     }
+    for (const name of TEXT_FIELDS) checkText(message[name], `${at}.${name}`);
     readContent(message.content, at, unlisted, media);
   }
 }

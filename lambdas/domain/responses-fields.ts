@@ -7,6 +7,7 @@ import {
   type FieldTable,
   Refused,
   checkFields,
+  checkText,
   isObject,
   printable,
   readInteger,
@@ -148,7 +149,9 @@ function readItem(item: unknown, at: string, unlisted: Set<string>, media: Media
     readContent(item.content, `${at}.content`, unlisted, media);
   } else if (type === 'reasoning') {
     checkReasoningItem(item, at);
+    for (const name of ['summary', 'content'] as const) checkTexts(item[name], `${at}.${name}`);
   } else {
+    for (const name of ['arguments', 'input'] as const) checkText(item[name], `${at}.${name}`);
     readContent(item.output, `${at}.output`, unlisted, media);
   }
 }
@@ -167,6 +170,16 @@ function checkReasoningItem({ id, encrypted_content: encrypted }: Readonly<Recor
     `${at}: a reasoning item without encrypted_content stands at the provider, and its tokens have no bound here; ` +
       'ask for include: ["reasoning.encrypted_content"] with store: false, or leave the item out',
   );
+}
+
+/** Parts of a reasoning item: `summary_text` and `reasoning_text`. */
+function checkTexts(parts: unknown, at: string): void {
+  if (parts === undefined || parts === null) return;
+  if (!Array.isArray(parts)) throw new Refused(at, `${at} must be a list`);
+  for (const [index, part] of (parts as readonly unknown[]).entries()) {
+    if (isObject(part) && String(part.type).endsWith('_text') && typeof part.text === 'string') continue;
+    throw new Refused(`${at}[${index}]`, `${at}[${index}] must be a text of type summary_text or reasoning_text`);
+  }
 }
 
 function readContent(content: unknown, at: string, unlisted: Set<string>, media: MediaCount): void {

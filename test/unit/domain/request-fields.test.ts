@@ -253,6 +253,16 @@ test('what a provider adds by itself where there are tools is in the bound: Clau
   expect(fieldsOf({ functions: [{ name: 'f' }] }).mediaTokens).toBe(1_024);
 });
 
+test('what stands beside the content of a message is text: an image in another place has no bound', () => {
+  const image = [{ type: 'image_url', image_url: { url: 'https://a.b' } }];
+  for (const name of ['name', 'reasoning_content', 'refusal', 'tool_call_id']) {
+    const withField = (value: unknown) => ({ messages: [{ role: 'assistant', content: 'x', [name]: value }] });
+    for (const good of [null, '', 'text']) expect(fieldsOf(withField(good), 'service').unlisted).toEqual([]);
+    for (const bad of [image, {}, 1])
+      expect(refusal(withField(bad))).toBe(`messages[0].${name}: messages[0].${name} must be a text`);
+  }
+});
+
 test('a member of a tool that nobody listed, such as a mark that starts a cache write, is an unlisted field', () => {
   const called = { name: 'f', description: 'd', parameters: {}, strict: true };
   const custom = { name: 'c', description: 'd', format: { type: 'text' } };

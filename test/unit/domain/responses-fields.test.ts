@@ -117,6 +117,23 @@ test('a member of a tool that nobody listed is an unlisted field', () => {
   expect(refusal({ tools: [{ ...tool, cache_control: { type: 'ephemeral' } }] })).toMatch(/^tools\[\]\.cache_control: /);
 });
 
+test('what stands in an item beside its content or output is text: an image in another place has no bound', () => {
+  const image = [{ type: 'input_image', image_url: 'https://a.b', text: 'x' }];
+  const sealed = { type: 'reasoning', encrypted_content: 'gAAAA' };
+  for (const name of ['summary', 'content']) {
+    expect(refusal({ input: [{ ...sealed, [name]: image }] })).toBe(
+      `input[0].${name}[0]: input[0].${name}[0] must be a text of type summary_text or reasoning_text`,
+    );
+    expect(refusal({ input: [{ ...sealed, [name]: {} }] })).toBe(`input[0].${name}: input[0].${name} must be a list`);
+    expect(fieldsOf({ input: [{ ...sealed, [name]: [{ type: 'summary_text', text: 'x' }] }] }).unlisted).toEqual([]);
+  }
+  const calls = [
+    ['arguments', { type: 'function_call', call_id: 'c', name: 'f', arguments: image }],
+    ['input', { type: 'custom_tool_call', call_id: 'c', name: 'f', input: image }],
+  ] as const;
+  for (const [name, item] of calls) expect(refusal({ input: [item] })).toBe(`input[0].${name}: input[0].${name} must be a text`);
+});
+
 test('a message carries its content: one with an id alone would stand for what the provider keeps', () => {
   for (const more of [{}, { content: null }]) {
     expect(refusal({ input: [{ role: 'assistant', id: 'msg_1', ...more }] }, 'learning')).toBe(
