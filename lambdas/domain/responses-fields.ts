@@ -82,6 +82,7 @@ const ITEMS: Readonly<Record<string, ReadonlySet<string>>> = {
 };
 const NO_CONTENT = 'must be a text or a list of parts';
 const ROLES: ReadonlySet<unknown> = new Set(['assistant', 'developer', 'system', 'user']);
+const REASONING_PARTS: ReadonlySet<unknown> = new Set(['summary_text', 'reasoning_text']);
 /** Parts that are text, and the member that has it. */
 const TEXT_PARTS: Readonly<Record<string, string>> = { input_text: 'text', output_text: 'text', refusal: 'refusal' };
 const PART_FIELDS: ReadonlySet<string> = new Set(['annotations', 'detail', 'image_url', 'logprobs', 'refusal', 'text', 'type']);
@@ -172,12 +173,12 @@ function checkReasoningItem({ id, encrypted_content: encrypted }: Readonly<Recor
   );
 }
 
-/** Parts of a reasoning item: `summary_text` and `reasoning_text`. */
+/** The parts of a reasoning item are text. */
 function checkTexts(parts: unknown, at: string): void {
   if (parts === undefined || parts === null) return;
   if (!Array.isArray(parts)) throw new Refused(at, `${at} must be a list`);
   for (const [index, part] of (parts as readonly unknown[]).entries()) {
-    if (isObject(part) && String(part.type).endsWith('_text') && typeof part.text === 'string') continue;
+    if (isObject(part) && REASONING_PARTS.has(part.type) && typeof part.text === 'string') continue;
     throw new Refused(`${at}[${index}]`, `${at}[${index}] must be a text of type summary_text or reasoning_text`);
   }
 }

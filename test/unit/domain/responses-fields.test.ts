@@ -124,6 +124,8 @@ test('what stands in an item beside its content or output is text: an image in a
     expect(refusal({ input: [{ ...sealed, [name]: image }] })).toBe(
       `input[0].${name}[0]: input[0].${name}[0] must be a text of type summary_text or reasoning_text`,
     );
+    const odd = [{ type: { toString: 1, valueOf: 1 }, text: 'x' }];
+    expect(refusal({ input: [{ ...sealed, [name]: odd }] })).toMatch(/summary_text or reasoning_text$/);
     expect(refusal({ input: [{ ...sealed, [name]: {} }] })).toBe(`input[0].${name}: input[0].${name} must be a list`);
     expect(fieldsOf({ input: [{ ...sealed, [name]: [{ type: 'summary_text', text: 'x' }] }] }).unlisted).toEqual([]);
   }
