@@ -80,7 +80,7 @@ export function createStage(environment: Environment, logger: Logger): Stage {
       if (standing.brokenForMs >= BROKEN_POLICY_ALERT_MS) void alerts.brokenPolicy(standing.policy, reason);
     },
   });
-  const rates = new RateLimiter(new DynamoRateStore(table), persistence);
+  const rates = new RateLimiter(new DynamoRateStore(table), persistence, log);
   const health = new DynamoHealthStore(table);
   const answers = new KeptAnswers(new DynamoAnswerStore(table), persistence, sha256Hex, log);
   return { store, keys: new DynamoKeyStore(table), rates, health, answers, alerts, policies, persistence, log };

@@ -72,7 +72,7 @@ async function books(): Promise<Books> {
   const desk = new AlertDesk({ store, publisher, log: alertLog, persistence, reporter });
   return {
     store,
-    rates: new RateLimiter(new MemoryRateStore(), persistence),
+    rates: new RateLimiter(new MemoryRateStore(), persistence, reporter),
     health: new MemoryHealthStore(),
     answers: new KeptAnswers(new MemoryAnswerStore(), persistence, sha256Hex, reporter),
     keys: new MemoryKeyStore(),

@@ -4,6 +4,7 @@
  * request's bound and corrected to what was used.
  */
 import type { ConsumerGroup } from '../domain/policy.ts';
+import type { Reporter } from './alert-desk.ts';
 import { type Persistence, isTransient, persist } from './persistence.ts';
 import type { RateCounts, RateLimits, RateMinute, RateStore } from './ports-rates.ts';
 
@@ -58,16 +59,18 @@ interface Full {
 export class RateLimiter {
   private readonly store: RateStore;
   private readonly persistence: Persistence;
+  private readonly reporter: Pick<Reporter, 'error'>;
   /** By group. */
   private readonly full = new Map<string, Full>();
 
-  constructor(store: RateStore, persistence: Persistence) {
+  constructor(store: RateStore, persistence: Persistence, reporter: Pick<Reporter, 'error'>) {
     this.store = store;
     this.persistence = persistence;
+    this.reporter = reporter;
   }
 
   /**
-   * Counts a request of a group that has limits. Never rejects.
+   * Counts a request of a group that has limits. Never rejects: nobody waits for it while the hold is under way.
    * @param tokens the most that it can use; at most `tokensPerMinute`, since no minute has room for more
    */
   async admit(group: Pick<ConsumerGroup, 'name'>, limits: RateLimits, tokens: number): Promise<Admission> {
@@ -87,8 +90,8 @@ export class RateLimiter {
       this.full.set(group.name, { minute, counts: taken.counts, untilEpochMs: now + FULL_MS });
       return refusalOf(shortOf(limits, taken.counts, tokens) ?? 'requests', tokens, figures);
     } catch (error) {
-      if (isTransient(error)) return { kind: 'unavailable' };
-      throw error;
+      this.tellDefect('a request was not counted, so nothing was sent', error);
+      return { kind: 'unavailable' };
     }
   }
 
@@ -112,8 +115,13 @@ export class RateLimiter {
       await this.store.adjustRate(minute, change);
       this.full.delete(minute.groupId);
     } catch (error) {
-      if (!isTransient(error)) throw error;
+      this.tellDefect('what a request used was not counted', error);
     }
+  }
+
+  /** A store that is away is said by what callers get; one that refuses for good is for a person to look at. */
+  private tellDefect(problem: string, error: unknown): void {
+    if (!isTransient(error)) this.reporter.error(problem, { error: error instanceof Error ? error.name : 'unknown' });
   }
 }
 

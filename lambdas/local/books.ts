@@ -46,7 +46,7 @@ export function openBooks({ client, tableName, publisher, reporter }: BooksOptio
   return {
     store,
     keys: new DynamoKeyStore({ client, tableName }),
-    rates: new RateLimiter(new DynamoRateStore({ client, tableName }), persistence),
+    rates: new RateLimiter(new DynamoRateStore({ client, tableName }), persistence, reporter),
     answers: new KeptAnswers(new DynamoAnswerStore({ client, tableName }), persistence, sha256Hex, reporter),
     health: new DynamoHealthStore({ client, tableName }),
     alertLog,

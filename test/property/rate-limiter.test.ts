@@ -71,6 +71,7 @@ test('what is admitted in a minute never passes its limits, and a refusal says w
                 return now;
               }),
               { clock, random: seeded(n) },
+              { error: () => undefined },
             ),
         );
         const limits = { requestsPerMinute: requests, tokensPerMinute: tokens };

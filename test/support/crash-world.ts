@@ -178,7 +178,7 @@ export class World {
     const payments = new RecordedPayments(ledger, this);
     const providers = tracedProvider({ send: (call) => this.answer(call) }, tracer);
     const answers = new KeptAnswers(tracedAnswers(this.answers, tracer), persistence, sha256Hex, reporter);
-    const rates = new RateLimiter(tracedRates(this.rates, tracer), persistence);
+    const rates = new RateLimiter(tracedRates(this.rates, tracer), persistence, reporter);
     const health = new RouteHealth({ store: tracedHealth(this.health, tracer), ...persistence, log: reporter });
     const roundRobin = new RoundRobin(() => 0);
     const deps = { payments, rates, answers, providers, health, clock, log: reporter, roundRobin, limits: LIMITS };

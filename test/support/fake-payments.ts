@@ -22,8 +22,12 @@ export class FakePayments implements Payments {
   readonly events: string[] = [];
   private watchers: (() => void)[] = [];
 
+  /** How long a hold takes. */
+  holdDelayMs = 0;
+
   async hold(request: PaymentRequest): Promise<HoldResult> {
-    await Promise.resolve();
+    if (this.holdDelayMs === 0) await Promise.resolve();
+    else await new Promise((resolve) => setTimeout(resolve, this.holdDelayMs));
     this.events.push('hold');
     const answer = this.onHold(request);
     if (answer !== undefined) return answer;

@@ -193,7 +193,7 @@ export function fixture(
     },
     keys,
     payments: parts.payments ?? payments,
-    rates: new RateLimiter(rates, { clock, random }),
+    rates: new RateLimiter(rates, { clock, random }, log),
     answers: new KeptAnswers(answers, { clock, random }, sha256Hex, log),
     providers,
     health,

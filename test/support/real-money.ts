@@ -108,7 +108,7 @@ export function realMoney(policy: Policy, provider: (call: ProviderCall) => Prov
         policies: { current: async () => inForce.policy },
         keys,
         payments,
-        rates: new RateLimiter(rates, persistence),
+        rates: new RateLimiter(rates, persistence, log),
         answers: new KeptAnswers(answers, persistence, sha256Hex, log),
         health: new RouteHealth({ store: new MemoryHealthStore(), ...persistence, log }),
         providers: {

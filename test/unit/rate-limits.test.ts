@@ -127,3 +127,24 @@ test('counters that do not answer fail closed, and nothing is sent', async () =>
   expect(sends()).toBe(0);
   expect(at.payments.settlements.at(-1)).toMatchObject({ actualNanoUsd: 0n });
 });
+
+test('counters that are damaged or forbidden fail closed too: what was held beside them goes back, and the defect is told', async () => {
+  const { at, call, sends } = setUp({ requestsPerMinute: 1 });
+  at.rates.takeRate = () => Promise.reject(new Error('the database refused the call'));
+  // The counters fail while nobody waits for them yet: a rejection then would end the process, and Jest sees one.
+  at.payments.holdDelayMs = 20;
+  const response = await call();
+  expect(response.status).toBe(503);
+  expect(await response.json()).toMatchObject({ error: { code: 'ledger_unavailable' } });
+  expect(sends()).toBe(0);
+  expect(at.payments.settlements.at(-1)).toMatchObject({ actualNanoUsd: 0n });
+  expect(at.log.lines.filter(({ level }) => level === 'error')).toHaveLength(1);
+});
+
+test('a correction that is refused for good changes no answer, and its call is over when it is settled', async () => {
+  const { at, call } = setUp({ tokensPerMinute: 1_000 });
+  at.rates.adjustRate = () => Promise.reject(new Error('the database refused the call'));
+  at.payments.settleDelayMs = 20;
+  expect((await call()).status).toBe(200);
+  expect(at.payments.settlements).toHaveLength(1);
+});
