@@ -10,7 +10,7 @@ import { policyPrefixOf } from '../../lambdas/environment.ts';
 import { readPolicyText } from '../../lambdas/local/policies.ts';
 import { type PolicyChange, deploymentReasons, policyChanges } from '../../lambdas/policy/changes.ts';
 import { formatProblem, loadPolicy } from '../../lambdas/policy/index.ts';
-import { FormerPolicyError, formerPolicy } from '../../lambdas/policy/former-policy.ts';
+import { FormerPolicyError, formerPolicy, lastWholePolicy } from '../../lambdas/policy/former-policy.ts';
 import { decodeIndex, fromParameters, toParameters } from '../../lambdas/policy/parameters.ts';
 import { type StageName, type StageOptions, onStage, theStage, wholeNumber } from './options.ts';
 import { CommandError, EXIT, usageError } from './outcome.ts';
@@ -24,6 +24,8 @@ interface StoredPolicy {
   readonly stored: ReadonlyMap<string, StoredParameter>;
   readonly policy: Policy;
   readonly indexVersion: number;
+  /** Why the set is not what is in force: somebody was cut off writing it, or two wrote at once. */
+  readonly problem?: string;
 }
 
 export function addTo(policy: Command, terminal: Terminal): void {
@@ -109,14 +111,16 @@ async function replace(
   options: WriteOptions,
   terminal: Terminal,
 ): Promise<void> {
-  const before = await setInForce(parameters, stage);
+  const before = await lastSet(parameters, stage);
+  if (before.problem !== undefined) terminal.say(`warning: ${before.problem}; it is compared with that one`);
   const next = toParameters(wanted);
   const changed = next.filter(({ name, value }) => before.stored.get(name)?.value !== value);
   const changes = policyChanges(before.policy, wanted);
   if (changed.length === 0)
     return report(stage, { written: false, version: before.indexVersion, changes: [] }, options, terminal);
   for (const change of changes) terminal.say(describe(change));
-  const reasons = deploymentReasons(before.policy, wanted);
+  const isMade = (part: string): boolean => before.stored.has(`${policyPrefixOf(stage)}/${part}`);
+  const reasons = deploymentReasons(before.policy, wanted, isMade);
   const unmade = changed.filter(({ name }) => !before.stored.has(name)).map(({ name }) => `${name} does not exist yet`);
   if (reasons.length + unmade.length > 0) {
     throw new CommandError(
@@ -126,8 +130,7 @@ async function replace(
   }
   if (options.dryRun === true) return report(stage, { written: false, version: before.indexVersion, changes }, options, terminal);
   await confirm(terminal, `put ${from} in force on stage ${stage} (${changes.length} changes)?`, options);
-  const now = await setInForce(parameters, stage);
-  if (now.indexVersion !== before.indexVersion) {
+  if (!isSameSet(await parameters.read(), before.stored)) {
     throw new CommandError('somebody else has changed the policy meanwhile; nothing was written', 'Run the command again.');
   }
   let version = before.indexVersion;
@@ -136,7 +139,7 @@ async function replace(
     if (name === indexNameOf(stage)) version = made;
   }
   try {
-    await setInForce(parameters, stage);
+    policyIn(await parameters.read(), stage);
   } catch (error) {
     throw new CommandError(
       'the parameters are not a complete set: somebody wrote at the same time. The last complete policy stays in force',
@@ -168,12 +171,27 @@ function describe({ path: where, from, to }: PolicyChange): string {
   return `~ ${where}: ${from} → ${to}`;
 }
 
-async function setInForce(parameters: PolicyParameters, stage: string): Promise<StoredPolicy> {
+/** The set as it stands with the policy in force. Where it is broken, that is the last whole one, and writing mends it. */
+async function lastSet(parameters: PolicyParameters, stage: string): Promise<StoredPolicy> {
   const stored = await parameters.read();
   const index = stored.get(indexNameOf(stage));
   if (index === undefined) throw notDeployed(stage);
-  const values = new Map([...stored].map(([name, { value }]) => [name, value]));
-  return { stored, policy: fromParameters(values, stage), indexVersion: index.version };
+  const found = { stored, indexVersion: index.version };
+  try {
+    return { ...found, policy: policyIn(stored, stage) };
+  } catch (error) {
+    const problem = error instanceof Error ? error.message : String(error);
+    return { ...found, policy: await lastWholePolicy(parameters, stage), problem };
+  }
+}
+
+/** @throws IncompletePolicyError or DecodeError when the set is broken */
+function policyIn(stored: StoredPolicy['stored'], stage: string): Policy {
+  return fromParameters(new Map([...stored].map(([name, { value }]) => [name, value])), stage);
+}
+
+function isSameSet(now: StoredPolicy['stored'], before: StoredPolicy['stored']): boolean {
+  return now.size === before.size && [...now].every(([name, { version }]) => before.get(name)?.version === version);
 }
 
 async function versionOf(parameters: PolicyParameters, stage: StageName, version: number): Promise<Policy> {

@@ -4,6 +4,7 @@
  */
 import { formatUsd } from '../domain/money.ts';
 import type { Policy } from '../domain/policy.ts';
+import { partOfGroup, partOfRoute } from './parameters.ts';
 
 /** One difference. `from` absent: it is new; `to` absent: it is gone. */
 export interface PolicyChange {
@@ -26,12 +27,19 @@ export function policyChanges(before: Policy, after: Policy): readonly PolicyCha
   });
 }
 
-/** Why a change needs `cdk deploy`; empty when writing the parameters is enough. */
-export function deploymentReasons(before: Policy, after: Policy): readonly string[] {
+/**
+ * Why a change needs `cdk deploy`; empty when writing the parameters is enough.
+ * @param isMade whether the stack has the parameter of a part: one of a group or route that was taken away stays until the next deployment
+ */
+export function deploymentReasons(before: Policy, after: Policy, isMade: (part: string) => boolean): readonly string[] {
   const added = (old: readonly string[], now: readonly string[]): readonly string[] => now.filter((name) => !old.includes(name));
   return [
-    ...added(groupsOf(before), groupsOf(after)).map((name) => `group ${name} is new: its parameter is the stack's to make`),
-    ...added(routesOf(before), routesOf(after)).map((name) => `route ${name} is new: its parameter is the stack's to make`),
+    ...added(groupsOf(before), groupsOf(after))
+      .filter((name) => !isMade(partOfGroup(name)))
+      .map((name) => `group ${name} is new: its parameter is the stack's to make`),
+    ...added(routesOf(before), routesOf(after))
+      .filter((name) => !isMade(partOfRoute(name)))
+      .map((name) => `route ${name} is new: its parameter is the stack's to make`),
     ...added(credentialsOf(before), credentialsOf(after)).map((name) => `${name} is new: the gateway has no right to use it yet`),
     ...(channelsOf(before) === channelsOf(after) ? [] : ["alerts.channels changed: subscriptions are the stack's to make"]),
   ];

@@ -62,13 +62,13 @@ export function toParameters(policy: Policy): PolicyParameter[] {
     ...packed(`${root}/wallets`, policy.wallets, 'a wallet'),
     ...packed(`${root}/providers`, policy.providers, 'a provider'),
     ...policy.consumerGroups.map((group) =>
-      parameter(`${root}/groups/${encodeName(group.name)}`, encode(group), `consumer group '${group.name}'`),
+      parameter(`${root}/${partOfGroup(group.name)}`, encode(group), `consumer group '${group.name}'`),
     ),
     ...policy.routes.map((route) => {
       const isTarget = (price: Price) =>
         route.targets.some((target) => target.provider === price.provider && target.model === price.model);
       const value = encode({ route, prices: policy.prices.filter(isTarget) });
-      return parameter(`${root}/routes/${encodeName(route.model)}`, value, `route '${route.model}'`);
+      return parameter(`${root}/${partOfRoute(route.model)}`, value, `route '${route.model}'`);
     }),
   ];
   return [...parts, ...indexOf(root, parts)];
@@ -113,6 +113,16 @@ function settingsOf(policy: Policy): Settings {
 function encode(value: unknown): string {
   const json = JSON.stringify(value, (_key, item: unknown) => (typeof item === 'bigint' ? item.toString() : item));
   return json.replaceAll('{{', '{\\u007b');
+}
+
+/** The part that holds a group, such as `groups/dev`. */
+export function partOfGroup(name: string): string {
+  return `groups/${encodeName(name)}`;
+}
+
+/** The part that holds a route with its prices. */
+export function partOfRoute(model: string): string {
+  return `routes/${encodeName(model)}`;
 }
 
 /** A name in the characters that a parameter's name may have; `_` begins the code of any other character. */

@@ -185,6 +185,37 @@ test('two who write at once: the second one is told, and the last whole policy s
   expect(writes()).toHaveLength(before);
 });
 
+const ECONOMY = '/tollgate/prod/policy/routes/economy';
+
+test.each([
+  ['apply', 'the same file', 'weight: 5'],
+  ['apply', "another file's rules", 'weight: 7'],
+  ['rollback', 'a former version', undefined],
+])('%s of %s mends a set that was left half written', async (command, _what, weight) => {
+  const whole = values.get(ECONOMY) ?? '';
+  // Whoever wrote was cut off between a part and the index.
+  put(ECONOMY, whole.replace('"weight":3', '"weight":5'));
+  expect(values.get(ECONOMY)).not.toBe(whole);
+  const words = weight === undefined ? ['1'] : [await editedProd('weight: 3', weight)];
+  const done = await onProd('policy', command, ...words, '--yes');
+  expect([done.code, done.stderr]).toEqual([0, expect.stringContaining('not a complete set')]);
+  expect((await onProd('policy', 'show')).stdout).toContain(`gpt-5-mini, ${weight?.replace(':', '') ?? 'weight 3'}`);
+  expect((await onProd('policy', 'rollback', '1', '--yes')).code).toBe(0);
+});
+
+test('a route that was taken away comes back without a deployment while the stack has its parameter', async () => {
+  const before = Number(versions.get(INDEX)?.length);
+  const text = await readFile(path.join(ROOT, 'policy', 'prod.yaml'), 'utf8');
+  const file = await editedProd(text.slice(text.indexOf('  - model: frontier'), text.indexOf('  - model: economy')), '');
+  const named = 'models: [economy, frontier,';
+  await writeFile(file, (await readFile(file, 'utf8')).replace(named, 'models: [economy,'), 'utf8');
+  const taken = await onProd('policy', 'apply', file, '--yes');
+  expect([taken.code, taken.stderr]).toEqual([0, expect.stringContaining('- routes/frontier/')]);
+  const back = await onProd('policy', 'rollback', String(before), '--yes');
+  expect([back.code, back.stderr]).toEqual([0, expect.stringContaining('+ routes/frontier/')]);
+  expect((await onProd('policy', 'show')).stdout).toContain('frontier');
+});
+
 test('a local stage has nothing to apply', async () => {
   const { code, stderr } = await onProd('policy', 'apply', '--local');
   expect([code, stderr]).toEqual([2, expect.stringContaining('reads its file when it starts')]);
