@@ -148,10 +148,13 @@ export class RouteHealth {
   /** Whether this request may be the one that tries a target after its cooldown. */
   private async mayTry({ target, untilEpochMs }: Probe): Promise<boolean> {
     const name = targetName(target);
+    let isTooLate = false;
     const asked = this.deps.store.takeProbe(name, untilEpochMs, this.now()).then(
       ({ taken, health }) => {
         this.adopt(name, health);
         if (taken) this.probes.set(name, untilEpochMs);
+        // Its request has gone elsewhere: the next one may.
+        if (taken && isTooLate) this.endProbe({ target, untilEpochMs });
         // Recovered meanwhile, by another process: there is nothing left to probe.
         return taken || standingOf(health, this.now()) === 'healthy';
       },
@@ -161,7 +164,11 @@ export class RouteHealth {
       },
     );
     this.track(asked);
-    return Promise.race([asked, this.deps.clock.sleep(PROBE_PATIENCE_MS).then(() => false)]);
+    const tooLate = this.deps.clock.sleep(PROBE_PATIENCE_MS).then(() => {
+      isTooLate = true;
+      return false;
+    });
+    return Promise.race([asked, tooLate]);
   }
 
   private failed(cooldown: Cooldown | undefined, target: Target, tried: Extract<Tried, { kind: 'failed' }>): void {

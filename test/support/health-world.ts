@@ -18,6 +18,17 @@ export class HealthWorld {
   late: { readonly operation: string; readonly until: Promise<void> } | undefined;
   /** Drawn in turn; then 0.999, which explores nothing. */
   readonly fractions: number[] = [];
+  private readonly sleepers: (() => void)[] = [];
+
+  /** Nobody wakes before. */
+  sleep(): Promise<void> {
+    return new Promise((resolve) => this.sleepers.push(resolve));
+  }
+
+  /** Whatever is waited for is over. */
+  wake(): void {
+    for (const sleeper of this.sleepers.splice(0)) sleeper();
+  }
 
   process(): Process {
     return new Process(this);
@@ -59,8 +70,7 @@ export class Process {
 
   constructor(world: HealthWorld) {
     this.world = world;
-    const never = new Promise<void>(() => {});
-    const clock = { now: () => world.nowEpochMs, sleep: () => never };
+    const clock = { now: () => world.nowEpochMs, sleep: () => world.sleep() };
     const random = { fraction: () => world.fractions.shift() ?? 0.999 };
     this.health = new RouteHealth({ store: world.store(), clock, random, log: world.log });
   }

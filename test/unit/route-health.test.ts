@@ -307,3 +307,20 @@ describe('latency', () => {
     expect(await process.order(BOTH)).toBe('abc');
   });
 });
+
+test('a probe that was taken after its request had gone elsewhere is given back: a slow store keeps no target away', async () => {
+  const world = new HealthWorld();
+  const one = world.process();
+  for (let i = 0; i < 3; i += 1) await one.note(COOLING, 'a', FAILED);
+  world.nowEpochMs += 30_000;
+  let answer = (): void => {};
+  world.late = { operation: 'takeProbe', until: new Promise((resolve) => (answer = resolve)) };
+  const ordered = one.order(COOLING);
+  world.wake();
+  expect(await ordered).toBe('bca');
+  world.late = undefined;
+  answer();
+  await one.health.idle();
+  expect((await world.truth.readHealth(['a/m'])).get('a/m')?.probeUntilEpochMs).toBeUndefined();
+  expect(await one.order(COOLING)).toBe('abc');
+});
