@@ -12,6 +12,8 @@ export interface Cost {
   readonly usage: Usage;
   /** Some of it was not reported. */
   readonly estimated?: boolean;
+  /** The provider says that it failed, with a status of success. */
+  readonly failed?: boolean;
 }
 
 type Priced = Pick<PricedTarget, 'price' | 'bound' | 'upstream'>;
@@ -38,8 +40,8 @@ export function costOfAnswer(candidate: Priced, body: Uint8Array): Cost {
     return { nanoUsd: 0n, usage: { inputTokens: 0, cachedInputTokens: 0, outputTokens: 0 } };
   try {
     const parsed: unknown = JSON.parse(decoder.decode(body));
-    const { generatedBytes, usage } = candidate.upstream.readAnswer(parsed);
-    return costOf(candidate, usage && { usage, estimated: false }, generatedBytes);
+    const { generatedBytes, usage, end } = candidate.upstream.readAnswer(parsed);
+    return { ...costOf(candidate, usage && { usage, estimated: false }, generatedBytes), failed: end === 'failed' };
   } catch {
     return costOf(candidate, undefined, body.length);
   }

@@ -97,19 +97,19 @@ interface Answered {
   readonly facts: CallFacts;
 }
 
-/** How a stream ended, and what it cost with all attempts before it. */
+/** How a stream ended, what it cost with all attempts before it, and whether it is sure to be the whole answer. */
 export interface StreamEnd {
   readonly outcome: 'ok' | Parameters<StreamSink['fail']>[0];
   readonly costNanoUsd: NanoUsd;
-  readonly estimated: boolean;
+  readonly isSure: boolean;
 }
 
 export type CallResult =
   | (Answered & {
       readonly kind: 'whole';
       readonly body: Uint8Array;
-      /** Its cost is no report of the provider's. */
-      readonly estimated?: boolean;
+      /** Sure to be what was asked for: its cost is the provider's report, and no failure is told in it. */
+      readonly isSure: boolean;
       readonly settled: Promise<void>;
     })
   /** `pump` must be called, once: it reads the provider to its end and settles, whether the caller stays or not. */
@@ -253,7 +253,7 @@ function answer(deps: CallDeps, request: CallRequest, job: Dispatch, won: Won, f
   }
   if (result.free) {
     const settled = settleAndCount(deps, job, held, 0n, { ...detail, outcome: 'refused_by_provider' });
-    return { kind: 'whole', ...translateAnswer(candidate, result, deps.clock.now()), facts, settled };
+    return { kind: 'whole', ...translateAnswer(candidate, result, deps.clock.now()), facts, isSure: false, settled };
   }
   const cost = isEncoded(headers) ? costOfBound(candidate) : costOfAnswer(candidate, result.body);
   const settled = settleAndCount(deps, job, held, cost.nanoUsd, {
@@ -267,7 +267,7 @@ function answer(deps: CallDeps, request: CallRequest, job: Dispatch, won: Won, f
     kind: 'whole',
     ...translateAnswer(candidate, result, deps.clock.now()),
     facts: { ...facts, costNanoUsd: facts.costNanoUsd + charged },
-    estimated: cost.estimated,
+    isSure: cost.estimated !== true && cost.failed !== true,
     settled,
   };
 }
@@ -318,7 +318,7 @@ async function pump(
       outcome,
     });
   }
-  return { outcome, costNanoUsd: cost.nanoUsd, estimated: cost.estimated === true };
+  return { outcome, costNanoUsd: cost.nanoUsd, isSure: cost.estimated !== true && meter.isWhole };
 }
 
 /** What every entry of a call says. @param route its name, after aliases */

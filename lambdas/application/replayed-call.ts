@@ -77,9 +77,9 @@ async function callThroughCache(deps: ReplayDeps, request: CallRequest, { route,
   const result: CallResult = { ...called, facts: { ...called.facts, cache: 'miss' } };
   // Only what is sure to be the whole answer of this route's own targets.
   if (result.kind === 'failed' || !isSuccess(result) || result.facts.route !== route.model) return result;
-  if (result.kind === 'whole' && result.estimated === true) return result;
+  if (result.kind === 'whole' && !result.isSure) return result;
   return keeping(deps, result, async (answer, end) => {
-    if (answer !== undefined && end?.estimated !== true) await deps.answers.keepCached(key, answer, ttlMs);
+    if (answer !== undefined && end?.isSure !== false) await deps.answers.keepCached(key, answer, ttlMs);
   });
 }
 
@@ -156,7 +156,7 @@ function replay(deps: ReplayDeps, request: CallRequest, answer: StoredAnswer, fr
     const purpose = from === 'key' ? 'replayed' : 'cached';
     return deps.payments.record({ ...entryDetail(request, route), provider, purpose, outcome: 'ok' });
   };
-  if (!answer.stream) return { kind: 'whole', status, headers, facts, body: answer.body, settled: record() };
+  if (!answer.stream) return { kind: 'whole', status, headers, facts, isSure: true, body: answer.body, settled: record() };
   const pump: Extract<CallResult, { kind: 'stream' }>['pump'] = async (sink) => {
     let outcome: StreamEnd['outcome'] = 'ok';
     try {
@@ -167,7 +167,7 @@ function replay(deps: ReplayDeps, request: CallRequest, answer: StoredAnswer, fr
     }
     sink.end();
     await record();
-    return { outcome, costNanoUsd: 0n, estimated: false };
+    return { outcome, costNanoUsd: 0n, isSure: true };
   };
   return { kind: 'stream', status, headers, facts, pump };
 }

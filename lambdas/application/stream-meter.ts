@@ -37,6 +37,7 @@ export class StreamMeter {
   /** Bytes generated when the usage was reported. */
   private bytesAtReport = 0;
   private bytes = 0;
+  private ended: 'whole' | 'failed' | undefined;
 
   /**
    * @param reader knows the events of the API that is streamed
@@ -58,6 +59,11 @@ export class StreamMeter {
     const later = this.outputBytes - this.bytesAtReport;
     if (later <= 0) return { usage: reported, estimated: false };
     return { usage: { ...reported, outputTokens: reported.outputTokens + later }, estimated: true };
+  }
+
+  /** Whether the provider has said that this was all, and nothing of a failure. */
+  get isWhole(): boolean {
+    return this.ended === 'whole';
   }
 
   /** UTF-8 bytes of the text generated so far, an event that is not whole yet included. */
@@ -123,7 +129,10 @@ export class StreamMeter {
 
   private passes(event: Uint8Array): boolean {
     const data = eventData(event);
-    if (data === '[DONE]') return true;
+    if (data === '[DONE]') {
+      this.ended ??= 'whole';
+      return true;
+    }
     if (data === '') {
       this.bytes += this.strayBytes(event);
       return true;
@@ -135,8 +144,10 @@ export class StreamMeter {
       this.bytes += utf8Length(data);
       return true;
     }
-    const { generatedBytes, usage, hidden } = this.reader.read(chunk);
+    const { generatedBytes, usage, hidden, end } = this.reader.read(chunk);
     this.bytes += generatedBytes;
+    if (end === 'failed') this.ended = end;
+    else this.ended ??= end;
     if (usage !== undefined) {
       if (usage.outputTokens >= (this.reported?.outputTokens ?? 0)) this.bytesAtReport = this.bytes;
       this.reported = largerUsage(this.reported, usage);

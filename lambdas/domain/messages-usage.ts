@@ -55,10 +55,12 @@ export function readMessageEvents(): EventReader {
           return { generatedBytes: textBytes(field(data, 'delta')), hidden: false };
         case 'message_delta':
           return { generatedBytes: 0, usage: report(field(data, 'usage')), hidden: false };
-        case 'content_block_stop':
         case 'message_stop':
-        case 'ping':
+          return { generatedBytes: 0, hidden: false, end: 'whole' };
         case 'error':
+          return { generatedBytes: 0, hidden: false, end: 'failed' };
+        case 'content_block_stop':
+        case 'ping':
           return { generatedBytes: 0, hidden: false };
         default:
           // Nobody knows what it is: what a provider sent may have been billed.

@@ -16,13 +16,13 @@ interface Options {
   readonly requestsPerMinute?: number;
 }
 
-/** `reply` of an answer: its status, or how it fails; `usage` false leaves the usage out. */
+/** `reply` of an answer: its status, or how it fails; `usage` false leaves the usage out, `ending` is a stream's. */
 function setUp(options: Options = {}) {
-  const provided = { sends: 0, status: 200, usage: true, lost: false, gate: Promise.resolve() };
+  const provided = { sends: 0, status: 200, usage: true, lost: false, ending: 'data: [DONE]\n\n', gate: Promise.resolve() };
   const client: ProviderClient = {
     send: async ({ body }) => {
       provided.sends += 1;
-      const { status, usage: told, lost, sends } = { ...provided };
+      const { status, usage: told, lost, ending, sends } = { ...provided };
       await provided.gate;
       if (lost) return { kind: 'failed', reason: 'timeout', sent: true };
       const stream = new TextDecoder().decode(body).includes('"stream":true');
@@ -31,7 +31,7 @@ function setUp(options: Options = {}) {
         stream
           ? [
               `data: ${JSON.stringify({ choices: [{ delta: { content: `answer ${sends}` } }] })}\n\n`,
-              `data: ${JSON.stringify({ choices: [], usage })}\n\ndata: [DONE]\n\n`,
+              `data: ${JSON.stringify({ choices: [], usage })}\n\n${ending}`,
             ]
           : [JSON.stringify({ choices: [{ message: { content: `answer ${sends}` } }], usage })]
       ).map((text) => new TextEncoder().encode(text));
@@ -307,6 +307,19 @@ describe('the response cache', () => {
       }
     }
     expect(provided.sends).toBe(12);
+  });
+
+  test.each([
+    ['breaks off without a word', ''],
+    ['ends with an error', 'data: {"error":{"message":"overloaded","type":"server_error"}}\n\ndata: [DONE]\n\n'],
+  ])('a stream that %s after its usage is never cached', async (_what, ending) => {
+    const { call, provided } = setUp(CACHED);
+    provided.ending = ending;
+    await call(STREAMED);
+    provided.ending = 'data: [DONE]\n\n';
+    expect((await call(STREAMED)).headers.get('x-tollgate-cache')).toBe('miss');
+    expect((await call(STREAMED)).headers.get('x-tollgate-cache')).toBe('hit');
+    expect(provided.sends).toBe(2);
   });
 
   test('a cache that does not answer is a miss, and one that takes nothing breaks nothing', async () => {

@@ -43,6 +43,8 @@ export interface AnswerReading {
   readonly generatedBytes: number;
   /** All that was used so far, where it says so. */
   readonly usage?: Usage;
+  /** That the answer ends here, where it says so: `failed` also when the provider has not finished it. */
+  readonly end?: 'whole' | 'failed';
 }
 
 /** Reads the events of one stream, in order. It may remember what earlier ones said. */

@@ -4,7 +4,7 @@
  */
 import { forwardEdits } from '../forwarded-request.ts';
 import { readChatFields } from '../request-fields.ts';
-import { generatedBytes, isUsageChunk, readUsage } from '../usage.ts';
+import { field, generatedBytes, isUsageChunk, readUsage } from '../usage.ts';
 import type { Api } from './api.ts';
 
 export const CHAT_COMPLETIONS: Api = {
@@ -17,13 +17,19 @@ export const CHAT_COMPLETIONS: Api = {
   forwardEdits,
   readAnswer(answer) {
     const bytes = generatedBytes(answer);
-    return { generatedBytes: bytes, usage: readUsage(answer, bytes) };
+    return { generatedBytes: bytes, usage: readUsage(answer, bytes), end: endOf(answer) };
   },
   readEvents: (includeUsage) => ({
     read: (data) => ({
       generatedBytes: generatedBytes(data),
       usage: readUsage(data, 0),
+      end: endOf(data),
       hidden: !includeUsage && isUsageChunk(data),
     }),
   }),
 };
+
+/** Some endpoints report a failure with status 200. A stream's end is its `[DONE]`. */
+function endOf(answer: unknown): 'failed' | undefined {
+  return (field(answer, 'error') ?? undefined) === undefined ? undefined : 'failed';
+}

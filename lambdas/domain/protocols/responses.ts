@@ -27,7 +27,7 @@ export const RESPONSES: Api = {
   ],
   readAnswer(answer) {
     const bytes = generatedBytes(answer);
-    return { generatedBytes: bytes, usage: readResponseUsage(answer, bytes) };
+    return { generatedBytes: bytes, usage: readResponseUsage(answer, bytes), end: endOf(answer) };
   },
   readEvents: () => new ResponseEvents(),
 };
@@ -42,13 +42,15 @@ class ResponseEvents implements EventReader {
     if (LAST_EVENTS.has(type)) {
       const response = field(data, 'response');
       const generated = this.count(generatedBytes(response) - this.counted);
-      return { generatedBytes: generated, usage: readResponseUsage(response, this.counted), hidden: false };
+      const end = type === 'response.failed' ? 'failed' : (endOf(response) ?? 'whole');
+      return { generatedBytes: generated, usage: readResponseUsage(response, this.counted), hidden: false, end };
     }
     if (type === 'response.output_item.done') {
       this.finished += textBytes(field(data, 'item'), NO_TEXT);
       return { generatedBytes: this.count(this.finished - this.counted), hidden: false };
     }
-    return { generatedBytes: this.count(eventBytes(data, type)), hidden: false };
+    const end = type === 'error' ? 'failed' : undefined;
+    return { generatedBytes: this.count(eventBytes(data, type)), hidden: false, end };
   }
 
   private count(bytes: number): number {
@@ -63,6 +65,12 @@ function eventBytes(data: unknown, type: unknown): number {
   if (typeof type !== 'string') return textBytes(data);
   if (type.endsWith('.delta')) return textBytes(field(data, 'delta'));
   return type.startsWith('response.') || type === 'error' ? 0 : textBytes(data);
+}
+
+/** `incomplete` is cut at its cap, and all there will be. */
+function endOf(response: unknown): 'failed' | undefined {
+  const status = field(response, 'status');
+  return status === undefined || status === 'completed' || status === 'incomplete' ? undefined : 'failed';
 }
 
 /** UTF-8 bytes of the text in a response's output; of another shape every text counts. */

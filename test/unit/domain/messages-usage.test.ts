@@ -149,3 +149,14 @@ test('an answer or event of another shape counts with every text in it', () => {
   expect(metered(event('novelty', { words: 'Hello' })).outputBytes).toBe(5);
   expect(metered(event('message_start', { message: { content: [{ type: 'text', text: 'Hi' }] } })).outputBytes).toBe(2);
 });
+
+test('only a stream that said so was whole: an error after the start is none, and neither is silence', () => {
+  const began = start({ input_tokens: 9, output_tokens: 1 });
+  const stop = event('message_stop', {});
+  expect(metered(began + text('hi') + delta({ output_tokens: 4 }) + stop).isWhole).toBe(true);
+  expect(metered(began).isWhole).toBe(false);
+  expect(metered(began + event('error', { error: { type: 'overloaded_error', message: 'Overloaded' } })).isWhole).toBe(false);
+  expect(metered(began + event('error', { error: { type: 'overloaded_error', message: 'Overloaded' } }) + stop).isWhole).toBe(
+    false,
+  );
+});

@@ -59,6 +59,15 @@ describe('usage of true answers', () => {
   });
 });
 
+test('a whole answer that says it failed, or is not there yet, is none', () => {
+  for (const status of ['failed', 'cancelled', 'queued', 'in_progress']) {
+    expect(RESPONSES.readAnswer({ status, output: [] }).end).toBe('failed');
+  }
+  for (const status of ['completed', 'incomplete']) expect(RESPONSES.readAnswer({ status, output: [] }).end).toBeUndefined();
+  expect(RESPONSES.readAnswer(providerAnswer('openai/response-failed.json')).end).toBe('failed');
+  expect(RESPONSES.readAnswer(providerAnswer('openai/response-text.json')).end).toBeUndefined();
+});
+
 describe('a stream of a response', () => {
   const STREAM = providerText('openai/response-stream.txt');
   const TEXT = 'Hi there! How can I assist you today?';
@@ -78,6 +87,13 @@ describe('a stream of a response', () => {
       usage: { inputTokens: 37, cachedInputTokens: 0, outputTokens: 11, reasoningTokens: 0 },
       estimated: false,
     });
+  });
+
+  test('is whole once it is completed or cut at its cap, and not when it failed or broke off', () => {
+    expect(run(STREAM).meter.isWhole).toBe(true);
+    expect(run(STREAM.replaceAll('response.completed', 'response.incomplete')).meter.isWhole).toBe(true);
+    expect(run(STREAM.replaceAll('response.completed', 'response.failed')).meter.isWhole).toBe(false);
+    expect(run(STREAM.slice(0, STREAM.lastIndexOf('event:'))).meter.isWhole).toBe(false);
   });
 
   test('counts each text once, however often its events repeat it', () => {
