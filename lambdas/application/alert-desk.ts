@@ -41,6 +41,7 @@ export interface AlertDeskDeps {
 export class AlertDesk {
   private readonly deps: AlertDeskDeps;
   private readonly toldToday = new Set<string>();
+  private readonly underWay = new Set<Promise<void>>();
 
   constructor(deps: AlertDeskDeps) {
     this.deps = deps;
@@ -160,8 +161,21 @@ export class AlertDesk {
     });
   }
 
+  /** Resolves when no alert of a day is under way: Lambda freezes what still runs when its handler ends. */
+  async idle(): Promise<void> {
+    await Promise.all(this.underWay);
+  }
+
+  /** Never rejects. */
   private async tellOnce(alert: Alert): Promise<void> {
     this.toldToday.add(alert.alertId);
+    const told = this.recordAndPublish(alert);
+    this.underWay.add(told);
+    await told;
+    this.underWay.delete(told);
+  }
+
+  private async recordAndPublish(alert: Alert): Promise<void> {
     try {
       await this.deps.log.record(alert);
       await this.deps.publisher.publish(alert);

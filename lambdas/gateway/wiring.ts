@@ -54,7 +54,7 @@ export function wireGateway(environment: GatewayEnvironment, logger: Logger): Wi
     async handle(request, info) {
       const { response, done } = await core.handle(request, info);
       // Alerts and health come after the settlement, and Lambda freezes what still runs when the handler ends.
-      return { response, done: done.then(async () => void (await Promise.all([payments.idle(), health.idle()]))) };
+      return { response, done: done.then(async () => void (await Promise.all([payments.idle(), health.idle(), alerts.idle()]))) };
     },
   };
   const warm = async (): Promise<void> => {

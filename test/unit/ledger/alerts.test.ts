@@ -1,3 +1,4 @@
+import { AlertDesk } from '../../../lambdas/application/alert-desk.ts';
 import { limit, makeLedger, makePolicy, payment } from '../../support/ledger.ts';
 
 const DAY = 'budget/dev/day#d2026-11-23';
@@ -184,4 +185,26 @@ test('a lane is not closed before its last spend is told', async () => {
   await ledger.keeper.pass(policy);
   expect(told()).toEqual([50]);
   expect(await ledger.keeper.pass(policy)).toMatchObject({ lanes: 0 });
+});
+
+test('whoever ends a function can wait for an alert that nobody waits for', async () => {
+  const { ledger, policy } = await spender();
+  const published: string[] = [];
+  let send = (): void => {};
+  const sent = new Promise<void>((resolve) => (send = resolve));
+  const desk = new AlertDesk({
+    store: ledger.truth,
+    publisher: { publish: (alert) => sent.then(() => void published.push(alert.kind)) },
+    log: ledger.log,
+    persistence: { clock: ledger.clock, random: { fraction: () => 0, id: () => 'id' } },
+    reporter: { info: () => undefined, warn: () => undefined, error: () => undefined },
+  });
+  await desk.idle();
+  void desk.brokenPolicy(policy, 'a part is missing');
+  // Told already: it must not hide the one that is under way.
+  void desk.brokenPolicy(policy, 'a part is missing');
+  const idle = desk.idle();
+  send();
+  await idle;
+  expect(published).toEqual(['policy_broken']);
 });
