@@ -10,8 +10,11 @@ import type { AnswerKey, AnswerStore, ClaimRequest, Sha256, StoredAnswer } from 
 
 /** How long an answer stands under a client's key. */
 export const KEPT_FOR_MS = 24 * 3_600_000;
-/** A call is over when its provider's deadline is, and what is written about it soon after. */
-const LEASE_MARGIN_MS = 60_000;
+/**
+ * A call is over when its provider's deadline is, and what is written about it within a minute. The other five are for clocks that
+ * differ: whoever is told that an answer is lost pays for another one.
+ */
+const LEASE_MARGIN_MS = 6 * 60_000;
 const FIRST_LOOK_MS = 100;
 const LONGEST_LOOK_MS = 2_000;
 /** A request waits for its hold anyway, and not much longer for this. */
