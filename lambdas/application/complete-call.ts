@@ -25,6 +25,7 @@ import { routeTargets } from './budget-reroute.ts';
 import type { ClaimRefusalCode } from './kept-answers.ts';
 import type { Statement } from './payments.ts';
 import { type ProviderBody, ProviderBodyError } from './ports-provider.ts';
+import type { PricedTargets } from './priced-targets.ts';
 import type { Admission, RateFigures, RateLimiter } from './rate-limiter.ts';
 import { type Ordered, goesByHealth } from './route-health.ts';
 import { EventTooLargeError, StreamMeter } from './stream-meter.ts';
@@ -133,7 +134,9 @@ export async function completeCall(deps: CallDeps, request: CallRequest): Promis
     const code = resolved.reason === 'not_found' ? 'model_not_found' : 'model_not_allowed';
     return { kind: 'failed', failure: { code, model: fields.model }, facts: { attempts: 0, costNanoUsd: 0n } };
   }
-  const { route, priced, problem, reroutedFrom } = routeTargets(deps.payments, request, resolved.route, deps.clock.now());
+  const targets = routeTargets(deps.payments, request, resolved.route, deps.clock.now());
+  const { route, reroutedFrom } = targets;
+  const { priced, problem } = withinAMinute(group, targets);
   if (priced.length === 0) {
     const failure: CallFailure =
       problem === undefined ? { code: 'price_unknown', model: route.model } : { code: 'not_servable', problem };
@@ -142,21 +145,12 @@ export async function completeCall(deps: CallDeps, request: CallRequest): Promis
   const { candidates, probe }: Ordered<PricedTarget> = goesByHealth(route)
     ? await deps.health.order(route, priced, deps.roundRobin)
     : { candidates: orderCandidates(route, priced, deps.roundRobin) };
-  const tooLarge = beyondAnyMinute(group, candidates[0]);
-  if (tooLarge !== undefined) {
-    if (probe !== undefined) deps.health.endProbe(probe);
-    return {
-      kind: 'failed',
-      failure: { code: 'not_servable', problem: tooLarge },
-      facts: { route: route.model, attempts: 0, costNanoUsd: 0n },
-    };
-  }
   let statement: Promise<Statement | undefined> | undefined;
   const job: Dispatch = {
     ...request,
     route,
     candidates,
-    admission: admit(deps, group, candidates[0]),
+    admission: admit(deps, group, candidates),
     wantsStream: fields.stream,
     detail: { ...entryDetail(request, route.model), reroutedFrom },
     // Only now: figures for headers must not delay the call that they describe.
@@ -183,18 +177,24 @@ export async function completeCall(deps: CallDeps, request: CallRequest): Promis
   return answer(deps, request, job, outcome.won, facts);
 }
 
-/** Begins to count the request under its group's rate limits, beside its first hold. What costs nothing is not counted. */
-function admit(deps: CallDeps, group: ConsumerGroup, first: PricedTarget | undefined): Promise<Admission> | undefined {
-  if (group.rateLimits === undefined || first === undefined || first.upstream.costs === 'free') return undefined;
-  return deps.rates.admit(group, group.rateLimits, tokensOf(first.bound));
+/**
+ * Begins to count the request under its group's rate limits, beside its first hold: by its largest bound, since nobody knows
+ * yet which target will serve it. What costs nothing is not counted.
+ */
+function admit(deps: CallDeps, group: ConsumerGroup, candidates: readonly PricedTarget[]): Promise<Admission> | undefined {
+  if (group.rateLimits === undefined || candidates.every(({ upstream }) => upstream.costs === 'free')) return undefined;
+  return deps.rates.admit(group, group.rateLimits, Math.max(...candidates.map(({ bound }) => tokensOf(bound))));
 }
 
-/** A request that no minute has room for is wrong as it stands: a retry cannot help it. */
-function beyondAnyMinute({ name, rateLimits }: ConsumerGroup, first: PricedTarget | undefined): FieldProblem | undefined {
+/** The targets on which some minute has room for the request. Where there is none it is wrong as it stands: a retry cannot help it. */
+function withinAMinute({ name, rateLimits }: ConsumerGroup, { priced, problem }: PricedTargets): PricedTargets {
   const most = rateLimits?.tokensPerMinute;
-  if (most === undefined || first === undefined || tokensOf(first.bound) <= most) return undefined;
-  const message = `This request may use ${tokensOf(first.bound)} tokens, and group ${name} may use ${most} a minute: shorten it or ask for less output`;
-  return { param: 'messages', message };
+  if (most === undefined || priced.length === 0) return { priced, problem };
+  const fitting = priced.filter(({ bound }) => tokensOf(bound) <= most);
+  if (fitting.length > 0) return { priced: fitting, problem };
+  const least = Math.min(...priced.map(({ bound }) => tokensOf(bound)));
+  const message = `This request may use ${least} tokens, and group ${name} may use ${most} a minute: shorten it or ask for less output`;
+  return { priced: fitting, problem: { param: 'messages', message } };
 }
 
 /** What failed on the way to a provider does not count; what was sent counts as a request, with no tokens. */

@@ -6,7 +6,7 @@ import { GROUP, fixture, policy, price, provider, route } from '../support/gatew
 const ASK = { model: 'economy', messages: [{ role: 'user', content: 'hi' }], max_tokens: 10 };
 const USAGE = { prompt_tokens: 3, completion_tokens: 2, total_tokens: 5 };
 
-function setUp(rateLimits: { requestsPerMinute?: number; tokensPerMinute?: number }, status = 200) {
+function setUp(rateLimits: { requestsPerMinute?: number; tokensPerMinute?: number }, status = 200, targets = ['first/small']) {
   let sends = 0;
   const client: ProviderClient = {
     send: async () => {
@@ -25,8 +25,8 @@ function setUp(rateLimits: { requestsPerMinute?: number; tokensPerMinute?: numbe
     policy({
       consumerGroups: [{ ...GROUP, rateLimits }],
       providers: [provider('first', 'http://127.0.0.1:1/v1')],
-      routes: [route('economy', ['first/small'])],
-      prices: [price('first', 'small')],
+      routes: [route('economy', targets)],
+      prices: targets.map((target) => price('first', target.slice('first/'.length))),
     }),
     client,
   );
@@ -147,4 +147,29 @@ test('a correction that is refused for good changes no answer, and its call is o
   at.payments.settleDelayMs = 20;
   expect((await call()).status).toBe(200);
   expect(at.payments.settlements).toHaveLength(1);
+});
+
+/** Its name makes the request longer, and its bound larger. */
+const LONG = `first/${'large'.repeat(20)}`;
+
+test('a request counts by its largest bound: whichever target serves it in the end, no minute holds more than its limit', async () => {
+  const left = async (targets: string[]) =>
+    (await setUp({ tokensPerMinute: 1_000 }, 200, targets).call()).headers.get('x-ratelimit-remaining-tokens');
+  const alone = await left([LONG]);
+  expect(await left(['first/small'])).not.toBe(alone);
+  expect(await left(['first/small', LONG])).toBe(alone);
+  expect(await left([LONG, 'first/small'])).toBe(alone);
+});
+
+test('a target on which the request fits no minute is passed by, and the order of targets refuses nobody', async () => {
+  const bound = 1_000 - Number((await setUp({ tokensPerMinute: 1_000 }).call()).headers.get('x-ratelimit-remaining-tokens'));
+  for (const targets of [
+    ['first/small', LONG],
+    [LONG, 'first/small'],
+  ]) {
+    const { at, call, sends } = setUp({ tokensPerMinute: bound }, 200, targets);
+    expect((await call()).status).toBe(200);
+    expect([sends(), at.payments.holds.map(({ target }) => target.model)]).toEqual([1, ['small']]);
+  }
+  expect((await setUp({ tokensPerMinute: bound }, 200, [LONG]).call()).status).toBe(400);
 });
