@@ -19,7 +19,13 @@ export async function handler(_event: unknown, context: Context): Promise<Keeper
   logger.addContext(context);
   const until = systemClock.now() + context.getRemainingTimeInMillis() - MARGIN_MS;
   const policy = await policies.current();
-  const report = await keeper.pass(policy, until).finally(() => alerts.idle());
+  let report: KeeperReport;
+  try {
+    report = await keeper.pass(policy, until);
+  } finally {
+    // That of a broken policy may be under way.
+    await alerts.idle();
+  }
   const fields = { ...report };
   if (report.drifted > 0) log.error('lanes do not add up: run tollgate ledger verify', fields);
   else if (!report.complete || report.unfinished > 0) log.warn('the pass was not finished; the next one goes on', fields);
