@@ -130,7 +130,8 @@ export class Keeper {
     }
     if (result?.clean !== true) return;
     for (const lane of after) {
-      if (lane.watched.length > 0) await this.guard(counts, () => this.deps.store.unwatch(lane.id, lane.watched));
+      if (lane.watched.length > 0)
+        await this.guard(counts, () => this.deps.store.unwatch(lane.id, lane.watched, lane.lastUseEpochMs));
     }
     // Only lanes that were empty when this pass first looked: their spend was flushed before the alerts were checked.
     for (const lane of before) {

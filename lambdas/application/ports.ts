@@ -189,8 +189,11 @@ export interface LedgerStore {
   lose(hid: string, seen: EntryStatus, lossNanoUsd: NanoUsd): Promise<boolean>;
   /** Moves unflushed spend of up to 25 lanes of one chain into `settled` of its pots. False: a lane has less. */
   flush(lanes: readonly { readonly lane: LaneState; readonly amountNanoUsd: NanoUsd }[]): Promise<boolean>;
-  /** Takes entries off a lane's watch list, once their alerts were told; not while spend came in that nobody flushed since. */
-  unwatch(lane: LaneId, watched: readonly string[]): Promise<void>;
+  /**
+   * Takes entries off a lane's watch list, once their alerts were told; not while spend came in that nobody flushed since, nor when
+   * the lane was used since: a late copy of this call must not take off what was put on later.
+   */
+  unwatch(lane: LaneId, watched: readonly string[], lastUseEpochMs: number): Promise<void>;
   /** Deletes a lane that is empty, watches no pot and was not used since. False: it is not. */
   closeLane(lane: LaneId, lastUseEpochMs: number): Promise<boolean>;
   /** Doubles the chain's lane count, on lane 0, from what was seen. False: somebody did. */

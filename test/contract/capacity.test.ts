@@ -101,7 +101,7 @@ test('a user’s pot makes reserve and settle transactions of two items', async 
   expect(await cost('reserve, one user pot', () => reserve(store, hid, 50n, [USER], LANE))).toEqual([4, 0]);
   const hold = holdOf(50n, [USER]);
   expect(await cost('settle, one user pot', () => store.settle({ lane: LANE, hid, hold, chargeNanoUsd: 20n }))).toEqual([4, 0]);
-  expect(await cost('user pot taken off the watch list', () => store.unwatch(LANE, [USER.key]))).toEqual([1, 0]);
+  expect(await cost('user pot taken off the watch list', () => store.unwatch(LANE, [USER.key], NOW))).toEqual([1, 0]);
 });
 
 test('a grant is a transaction over p pots and the lane: 2 (p + 1), and the indexes’ entries for a new lane', async () => {

@@ -197,11 +197,11 @@ export class DynamoLedgerStore extends LedgerReads implements LedgerStore {
     return done.ok;
   }
 
-  async unwatch(lane: LaneId, watched: readonly string[]): Promise<void> {
+  async unwatch(lane: LaneId, watched: readonly string[], lastUseEpochMs: number): Promise<void> {
     await this.table.update('unwatch', laneItemKey(lane), {
       update: ['DELETE #dp :watched'],
-      condition: CLAUSES.laneIsFlushed,
-      values: { watched: watchList(watched), zero: 0n },
+      condition: all(CLAUSES.laneIsFlushed, CLAUSES.laneIsUntouched),
+      values: { watched: watchList(watched), zero: 0n, lastUse: lastUseEpochMs },
     });
   }
 

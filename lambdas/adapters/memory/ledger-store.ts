@@ -253,10 +253,11 @@ export class MemoryLedgerStore implements LedgerStore {
     return true;
   }
 
-  async unwatch(lane: LaneId, watched: readonly string[]): Promise<void> {
+  async unwatch(lane: LaneId, watched: readonly string[], lastUseEpochMs: number): Promise<void> {
     this.onCall('unwatch');
     const now = this.lanes.get(laneName(lane));
-    if (now?.unflushedNanoUsd === 0n) this.putLane({ ...now, watched: now.watched.filter((entry) => !watched.includes(entry)) });
+    if (!now || now.unflushedNanoUsd !== 0n || now.lastUseEpochMs !== lastUseEpochMs) return;
+    this.putLane({ ...now, watched: now.watched.filter((entry) => !watched.includes(entry)) });
   }
 
   async closeLane(lane: LaneId, lastUseEpochMs: number): Promise<boolean> {

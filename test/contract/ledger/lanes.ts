@@ -301,13 +301,30 @@ export function describeLanes(under: StoreUnderTest): void {
       await store.flush([{ lane: await laneNow(store), amountNanoUsd: 20n }]);
       const { lastUseEpochMs } = await laneNow(store);
       expect(await store.closeLane(LANE, lastUseEpochMs)).toBe(false);
-      await store.unwatch(LANE, keys.slice(0, 1));
+      await store.unwatch(LANE, keys.slice(0, 1), lastUseEpochMs);
       expect((await laneNow(store)).watched).toEqual(keys.slice(1));
-      await store.unwatch(LANE, keys);
+      await store.unwatch(LANE, keys, lastUseEpochMs);
       expect((await laneNow(store)).watched).toEqual([]);
       expect(await store.closeLane(LANE, lastUseEpochMs)).toBe(true);
-      await store.unwatch(LANE, keys);
+      await store.unwatch(LANE, keys, lastUseEpochMs);
       expect(await store.readLane(LANE, { consistent: true })).toBeUndefined();
+    });
+
+    test('a late copy takes nothing off a lane that was used since', async () => {
+      const store = await funded();
+      await grant(store, 50n);
+      const spend = async (nowEpochMs: number): Promise<void> => {
+        const hid = newHid();
+        await store.reserve({ lane: LANE, hid, estimateNanoUsd: 10n, direct: [USER], nowEpochMs });
+        await store.settle({ lane: LANE, hid, hold: holdOf(10n, [USER]), chargeNanoUsd: 10n });
+        await store.flush([{ lane: await laneNow(store), amountNanoUsd: 10n }]);
+      };
+      await spend(NOW + 1);
+      await spend(NOW + 2);
+      await store.unwatch(LANE, [USER.key], NOW + 1);
+      expect((await laneNow(store)).watched).toEqual([USER.key]);
+      await store.unwatch(LANE, [USER.key], NOW + 2);
+      expect((await laneNow(store)).watched).toEqual([]);
     });
   });
 

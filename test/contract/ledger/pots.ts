@@ -136,9 +136,9 @@ export function describePots(under: StoreUnderTest): void {
         lastUseEpochMs: NOW,
       });
       expect(await store.closeLane(LANE, NOW)).toBe(false);
-      await store.unwatch(LANE, [USER.key]);
+      await store.unwatch(LANE, [USER.key], NOW);
       expect((await laneNow(store)).watched).toEqual([`${USER.key}:100_100`]);
-      await store.unwatch(LANE, lane.watched);
+      await store.unwatch(LANE, lane.watched, NOW);
       expect((await laneNow(store)).watched).toEqual([]);
       expect(await broken(store)).toEqual([]);
     });

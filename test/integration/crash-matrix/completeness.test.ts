@@ -7,6 +7,7 @@ import { awaitSites, callSites, portMethods } from '../../support/crash-sites.ts
 /** Awaits under which no port is called: they wait for work whose own awaits are boundaries. */
 const NO_BOUNDARY: ReadonlySet<string> = new Set([
   'await Promise.allSettled(this.underWay)',
+  'await Promise.all(this.underWay)',
   // Counted beside the first hold: its write is a boundary from the moment that it begins.
   'await job.admission',
   'await admission',
