@@ -25,6 +25,9 @@ const SUITES = {
     'test/contract/ledger-store.test.ts',
     'test/contract/clauses.test.ts',
     'test/contract/stores.test.ts',
+    'test/contract/answer-store.test.ts',
+    'test/contract/health-store.test.ts',
+    'test/contract/rate-store.test.ts',
     'test/contract/ledger-equivalence.test.ts',
   ],
   [MEMORY]: [
