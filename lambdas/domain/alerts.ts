@@ -129,5 +129,5 @@ function whatToDo(policy: Policy, pot: Pot, blocks: boolean, resetsAt: string | 
     const team = pot.scope.slice('wallet/'.length);
     return `${effect} To add money: npx tollgate wallet fund ${team} --stage ${policy.stage} --usd AMOUNT --id UNIQUE`;
   }
-  return `${effect} To allow more, raise limit_usd of ${pot.scope} in policy/${policy.stage}.yaml and deploy it.`;
+  return `${effect} To allow more, raise limit_usd of ${pot.scope} in policy/${policy.stage}.yaml and run: npx tollgate policy apply --stage ${policy.stage}`;
 }

@@ -20,7 +20,7 @@ const ALERT: Alert = {
   runbook: 'https://runbooks.example.com/spend',
   title: '[dev] budget/dev/day reached 90 % ($18.20 of $20.00)',
   action:
-    'Nothing is refused because of this. To allow more, raise limit_usd of budget/dev/day in policy/dev.yaml and deploy it.',
+    'Nothing is refused because of this. To allow more, raise limit_usd of budget/dev/day in policy/dev.yaml and run: npx tollgate policy apply --stage dev',
   raisedAt: '2026-11-23T14:00:00.000Z',
 };
 

@@ -130,7 +130,7 @@ test('a message tells the highest percent, the money, whom to ask and what to do
     runbook: undefined,
     title: '[dev] budget/dev/day reached 90 % ($18.00 of $20.00)',
     action:
-      'Nothing is refused because of this. To allow more, raise limit_usd of budget/dev/day in policy/dev.yaml and deploy it.',
+      'Nothing is refused because of this. To allow more, raise limit_usd of budget/dev/day in policy/dev.yaml and run: npx tollgate policy apply --stage dev',
     raisedAt: '2026-11-23T12:00:00.000Z',
   });
 });
@@ -139,7 +139,7 @@ test('a block that is enforced says until when requests are refused', () => {
   const alert = alertOf(DAY, [percent(90), percent(100, 'block')]);
   expect(alert).toMatchObject({ kind: 'block', percent: 100, mergedPercents: [90] });
   expect(alert.action).toBe(
-    'Requests that do not fit are refused until 2026-11-24T00:00:00.000Z. To allow more, raise limit_usd of budget/dev/day in policy/dev.yaml and deploy it.',
+    'Requests that do not fit are refused until 2026-11-24T00:00:00.000Z. To allow more, raise limit_usd of budget/dev/day in policy/dev.yaml and run: npx tollgate policy apply --stage dev',
   );
   expect(alertOf({ ...DAY, enforced: false }, [percent(100, 'block')]).kind).toBe('threshold');
   expect(alertOf(DAY, [percent(50, 'block'), percent(60)]).kind).toBe('threshold');
